@@ -1,0 +1,45 @@
+/* model: hyper-parameters of an architecture and its tensors bound with their expected shapes.
+ *
+ * Owns the opened file. Binding checks every tensor's presence, dims and type against the hyper-parameters, so that
+ * nothing after it needs to look at the file's numbers again: a lying file cannot reach a shader. */
+#ifndef PUMICE_MODEL_H
+#define PUMICE_MODEL_H
+
+#include "gguf.h"
+#include "ops.h"
+#include "platform.h"
+
+enum { MODEL_MAX_LAYERS = 512 };
+
+struct hparams {
+    uint32_t n_layers, D, H, G, E, F, V, n_context;
+    float eps, rope_base;
+};
+
+struct layer_tensors {
+    const struct gguf_tensor *attn_norm;              /* [D] f32 */
+    const struct gguf_tensor *q, *k, *v;              /* [H*E, D], [G*E, D], [G*E, D] */
+    const struct gguf_tensor *q_norm, *k_norm;        /* [E] f32 */
+    const struct gguf_tensor *o;                      /* [D, H*E] */
+    const struct gguf_tensor *ffn_norm;               /* [D] f32 */
+    const struct gguf_tensor *gate, *up, *down;       /* [F, D], [F, D], [D, F] */
+};
+
+struct pumice_model {
+    struct mapping map; /* zero when over memory */
+    struct gguf gguf;
+    struct str architecture;
+    struct hparams h;                          /* after model_bind */
+    const struct gguf_tensor *embed;           /* [V, D] */
+    const struct gguf_tensor *output;          /* [V, D]; the embedding when tied */
+    const struct gguf_tensor *output_norm;     /* [D] f32 */
+    struct layer_tensors *layers;              /* [n_layers] */
+    struct arena arena;
+    char *name_z, *architecture_z;
+};
+
+/* Reads hyper-parameters and binds tensors; idempotent. Fails FORMAT naming tensor, wanted and found shape;
+ * UNSUPPORTED for another architecture or a tensor type that cannot run, by name, with what is supported. */
+enum pumice_status model_bind(struct pumice_model *m);
+
+#endif

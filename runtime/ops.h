@@ -1,0 +1,163 @@
+/* ops: the operations a forward pass is made of, and the back ends that record and run them.
+ *
+ * A forward pass calls op_*() once, in order, on a plan; the plan can then be run again and again. What changes
+ * from run to run (position, token ids) is read from the step buffer, so that nothing is recorded twice. A plan is
+ * a straight list of calls, not a graph: a back end may only insert barriers.
+ * Two back ends implement this: gpu/ (Vulkan) and cpu/ (the reference in double precision, also the fallback).
+ *
+ * Letters: T tokens in the batch, P past, D model dim, H/G query/KV heads, E head dim, F feed-forward dim,
+ * V vocabulary, C cache capacity. All activations are f32, row-major, the last dimension contiguous. */
+#ifndef PUMICE_OPS_H
+#define PUMICE_OPS_H
+
+#include "base.h"
+
+struct backend;
+struct plan;
+
+/* A range of device memory; a value. memory indexes the back end's own table. */
+struct buf {
+    uint64_t offset, bytes;
+    uint32_t memory;
+};
+
+/* A matrix [n, k] on the device, possibly repacked; made by weight_create, read by the back end alone. A vector
+ * (norm weight) has n = 1 and is always f32. */
+struct weight {
+    uint32_t n, k;
+    uint32_t type;            /* enum gguf_tensor_type of the source */
+    uint64_t bytes;           /* on the device */
+    struct weight_part *parts; /* row ranges, each within the device's binding and allocation limits */
+    uint32_t n_parts;
+    const char *name;
+};
+
+/* What a plan reads anew at every run. Lives in a buffer made with MEM_STEP; little-endian, as the shader sees it. */
+struct step {
+    uint32_t past;     /* P: tokens in the cache before this run */
+    uint32_t n_tokens; /* T, equal to what the plan was recorded for */
+    uint32_t reserved[2];
+    uint32_t tokens[]; /* [T] ids */
+};
+
+enum mem_use {
+    MEM_WEIGHT,  /* written once at load */
+    MEM_KV,      /* per session */
+    MEM_SCRATCH, /* activations */
+    MEM_STEP,    /* host writes it before each run */
+    MEM_READBACK /* host reads it after a run */
+};
+
+enum op_kind { OP_EMBED, OP_RMS_NORM, OP_MATMUL, OP_QK_NORM_ROPE_KV, OP_ATTENTION, OP_SWIGLU, OP_COPY, OP_N_KINDS };
+
+/* One recorded call. The builders below say which fields an op uses. */
+struct op {
+    enum op_kind kind;
+    const char *label; /* "L07 attn.q"; static or in the caller's arena, lives as long as the plan */
+    struct buf x, y, z, step;
+    struct buf k_cache, v_cache;
+    const struct weight *w, *w2;
+    uint32_t T, D, H, G, E, C;
+    uint32_t x_row; /* first row of x */
+    bool add;       /* y += instead of y = */
+    float eps, rope_base, scale;
+};
+
+/* --- builders: record only; results are ready after plan_run. All return the back end's status. ----------------- */
+
+/* y[T,D] = table[tokens[t], :]. table: weight [V,D], any type; ids come from step and are < V (caller checks). */
+enum pumice_status op_embed(struct plan *p, const char *label, const struct weight *table, struct buf step, struct buf y,
+                            uint32_t T);
+/* y[t,:] = x[t,:] / sqrt(mean(x[t,:]^2) + eps) * w[:]. x, y [T,D]; y may be x. Source: MODEL.md 3.1. */
+enum pumice_status op_rms_norm(struct plan *p, const char *label, struct buf x, const struct weight *w, struct buf y,
+                               uint32_t T, float eps);
+/* y[T,N] (+)= x[x_row .. x_row+T, K] @ W[N,K]^T. x, y f32; W any type of quant.h. add: accumulates into y.
+ * y must not overlap x. */
+enum pumice_status op_matmul(struct plan *p, const char *label, struct buf x, uint32_t x_row, const struct weight *w,
+                             struct buf y, uint32_t T, bool add);
+/* q[T,H,E] in place and k[T,G,E]: RMSNorm of each head with q_norm[E] / k_norm[E] (NULL: none), then RoPE in NeoX
+ * order at position P+t: (a_i, a_{i+E/2}) rotated by (P+t) * rope_base^(-2i/E). Then K and v[T,G,E] are written as
+ * f16 to rows P..P+T-1 of k_cache, v_cache [C,G,E]. E even. Source: MODEL.md 3.3. */
+enum pumice_status op_qk_norm_rope_kv(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k,
+                                      struct buf v, const struct weight *q_norm, const struct weight *k_norm,
+                                      struct buf k_cache, struct buf v_cache, uint32_t T, uint32_t H, uint32_t G,
+                                      uint32_t E, uint32_t C, float eps, float rope_base);
+/* y[t,h,:] = softmax(scale * q[t,h,:] . K[0..P+t, g,:]) @ V[0..P+t, g,:], g = h / (H/G). q, y [T,H,E];
+ * caches f16 [C,G,E]. No buffer grows with P. Source: MODEL.md 3.4. */
+enum pumice_status op_attention(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k_cache,
+                                struct buf v_cache, struct buf y, uint32_t T, uint32_t H, uint32_t G, uint32_t E,
+                                uint32_t C, float scale);
+/* y[T,F] = silu(gate[T,F]) * up[T,F]; y may be gate. silu(a) = a / (1 + exp(-a)). */
+enum pumice_status op_swiglu(struct plan *p, const char *label, struct buf gate, struct buf up, struct buf y, uint32_t T,
+                             uint32_t F);
+/* y[0..bytes) = x[0..bytes): to bring results into a MEM_READBACK buffer. bytes % 4 == 0. */
+enum pumice_status op_copy(struct plan *p, const char *label, struct buf x, struct buf y, uint64_t bytes);
+
+/* --- back ends --------------------------------------------------------------------------------------------- */
+
+/* Bytes of a tensor to be put on the device: rows of type `type`, host memory (the mapped file). */
+struct weight_source {
+    const char *name;
+    uint32_t type;
+    uint32_t n, k;
+    const void *data;
+};
+
+struct backend_calls {
+    void (*destroy)(struct backend *b);
+    /* Contents are undefined. Fails MEMORY naming what and how much. name: for the debugger, copied. */
+    enum pumice_status (*buffer_create)(struct backend *b, enum mem_use use, uint64_t bytes, const char *name,
+                                        struct buf *out);
+    void (*buffer_destroy)(struct backend *b, struct buf *buf); /* not for MEM_WEIGHT, which live until destroy */
+    enum pumice_status (*buffer_write)(struct backend *b, struct buf dst, uint64_t at, const void *src, uint64_t bytes);
+    enum pumice_status (*buffer_read)(struct backend *b, struct buf src, uint64_t at, void *dst, uint64_t bytes);
+    /* The host's view of a MEM_STEP or MEM_READBACK buffer. */
+    void *(*buffer_host)(struct backend *b, struct buf buf);
+    /* Copies (and repacks) a tensor; name must live as long as the back end. Fails MEMORY, UNSUPPORTED, DEVICE. */
+    enum pumice_status (*weight_create)(struct backend *b, const struct weight_source *src, struct weight *out);
+    enum pumice_status (*weights_done)(struct backend *b); /* all weights have arrived on return */
+
+    enum pumice_status (*plan_begin)(struct backend *b, const char *name, struct plan **out);
+    enum pumice_status (*record)(struct plan *p, const struct op *op);
+    enum pumice_status (*plan_end)(struct plan *p);
+    enum pumice_status (*plan_run)(struct plan *p); /* waits until the results are readable */
+    void (*plan_destroy)(struct plan *p);           /* NULL is fine */
+    void (*info)(const struct backend *b, struct pumice_device_info *out);
+    uint64_t (*device_bytes)(const struct backend *b);
+    void (*perf)(const struct backend *b, struct pumice_perf_row *rows, size_t *n);
+};
+/* First member of each back end's own struct. */
+struct backend {
+    const struct backend_calls *calls;
+};
+/* First member of each back end's own plan. */
+struct plan {
+    struct backend *backend;
+};
+
+const char *op_kind_name(enum op_kind kind); /* "matmul" */
+/* Bytes the op reads and writes when run with `past` tokens in the cache, for GB/s. */
+uint64_t op_bytes(const struct op *op, uint32_t past);
+
+struct backend_options {
+    const char *device;
+    bool validate, perf;
+    uint32_t n_threads;
+};
+/* cpu/: never needs Vulkan. */
+enum pumice_status cpu_backend_create(const struct backend_options *options, struct backend **out);
+/* gpu/: fails UNSUPPORTED when no Vulkan device fits `device`. */
+enum pumice_status gpu_backend_create(const struct backend_options *options, struct backend **out);
+/* Fills the Vulkan devices, best first, `chosen` set for the one that gpu_backend_create would take. No loader: *n = 0. */
+enum pumice_status gpu_devices(const char *wanted, struct pumice_device_info *out, size_t *n);
+/* Chooses by `options->device` as pumice_engine_params says. */
+enum pumice_status backend_create(const struct backend_options *options, struct backend **out);
+
+/* --- kernel table (selftest.c) -------------------------------------------------------------------------------- */
+
+/* Runs the rows on `tested` against the CPU reference; see pumice_selftest. */
+enum pumice_status kernel_table_run(struct backend *tested, const char *only, uint64_t seed,
+                                    void (*report)(void *user, const struct pumice_selftest_row *row), void *user,
+                                    size_t *n_rows, size_t *n_wrong);
+
+#endif

@@ -1,0 +1,66 @@
+/* platform: all that the operating system gives: mapped files, whole files, threads, clock, directories,
+ * shared libraries. The only module of runtime/ that includes operating-system headers; a Windows twin
+ * implements the same header. Paths are UTF-8. */
+#ifndef PUMICE_PLATFORM_H
+#define PUMICE_PLATFORM_H
+
+#include "base.h"
+
+/* --- files -------------------------------------------------------------------------------------- */
+
+/* A whole file mapped read-only. Pages are read when touched. */
+struct mapping {
+    const uint8_t *data;
+    uint64_t bytes;
+    void *handle; /* the platform's own */
+};
+/* Fails IO with the path and the system's reason, FORMAT for a directory or an empty file. */
+enum pumice_status platform_map(const char *path, struct mapping *out);
+void platform_unmap(struct mapping *m); /* NULL or zeroed is fine */
+/* Hints: the range will be read soon / is no longer needed (its pages may be dropped from memory). */
+void platform_map_want(const struct mapping *m, uint64_t offset, uint64_t bytes);
+void platform_map_drop(const struct mapping *m, uint64_t offset, uint64_t bytes);
+
+/* Reads a whole file into mem_alloc'ed memory with one NUL byte after it; refuses more than max_bytes. */
+enum pumice_status platform_read(const char *path, uint64_t max_bytes, char **data, size_t *bytes);
+/* Writes a temporary file in the same directory (mode 0600), fsyncs and renames it over `path`:
+ * afterwards `path` holds the old or the new bytes, never a part. */
+enum pumice_status platform_write_atomic(const char *path, const void *data, size_t bytes);
+
+bool platform_exists(const char *path);
+
+/* --- directories -------------------------------------------------------------------------------- */
+
+enum platform_dir { PLATFORM_CACHE, PLATFORM_DATA, PLATFORM_CONFIG };
+/* `<dir>/pumice` by the XDG rules (XDG_CACHE_HOME ... else ~/.cache ...), created with mode 0700 on demand.
+ * `out` receives the path without a trailing slash. Fails IO when it cannot be made. */
+enum pumice_status platform_dir(enum platform_dir which, char *out, size_t out_bytes);
+
+/* --- threads and clock ---------------------------------------------------------------------------- */
+
+struct platform_thread;
+struct platform_mutex;
+struct platform_cond;
+enum pumice_status platform_thread_create(void (*run)(void *), void *user, struct platform_thread **out);
+void platform_thread_join(struct platform_thread *t); /* waits and frees; NULL is fine */
+enum pumice_status platform_mutex_create(struct platform_mutex **out);
+void platform_mutex_destroy(struct platform_mutex *m);
+void platform_mutex_lock(struct platform_mutex *m);
+void platform_mutex_unlock(struct platform_mutex *m);
+enum pumice_status platform_cond_create(struct platform_cond **out);
+void platform_cond_destroy(struct platform_cond *c);
+void platform_cond_wait(struct platform_cond *c, struct platform_mutex *m);
+void platform_cond_broadcast(struct platform_cond *c);
+uint32_t platform_cpu_count(void); /* processors this process may use, at least 1 */
+uint64_t platform_memory_bytes(void); /* physical memory, 0 if unknown */
+
+uint64_t platform_now_ns(void); /* monotonic */
+
+/* --- shared libraries ----------------------------------------------------------------------------- */
+
+/* NULL when it cannot be loaded; `why` (if not NULL) then gets the system's reason. */
+void *platform_library_open(const char *name, char *why, size_t why_bytes);
+void *platform_library_symbol(void *library, const char *name);
+void platform_library_close(void *library);
+
+#endif

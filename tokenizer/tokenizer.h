@@ -1,0 +1,84 @@
+/* tokenizer: byte-level BPE (GPT-2 style bytes, Qwen2 split, NFC) from text to ids and back.
+ *
+ * Equal to Hugging Face's tokenizers on valid UTF-8, except where product notes settle an engine difference.
+ * Owns the vocabulary look-ups; pure afterwards: one tokenizer may be used from many threads. Text is untrusted:
+ * invalid UTF-8 is taken byte for byte. Time is O(n log n) in the text for any text. */
+#ifndef PUMICE_TOKENIZER_H
+#define PUMICE_TOKENIZER_H
+
+#include "../runtime/base.h"
+
+/* What a vocabulary is made from; all pointers must stay valid while the tokenizer lives. */
+struct tokenizer_vocab {
+    struct str model; /* tokenizer.ggml.model: "gpt2" */
+    struct str pre;   /* tokenizer.ggml.pre: "qwen2" */
+    size_t n_tokens;
+    const struct str *tokens;   /* [n_tokens], in GPT-2 byte characters except for added tokens */
+    const int32_t *types;       /* [n_tokens]: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte */
+    size_t n_merges;
+    const struct str *merges;   /* "left right", best rank first */
+    int32_t bos, eos, eot, pad; /* -1 if absent */
+    bool add_bos;
+};
+
+struct tokenizer;
+/* Fails UNSUPPORTED for another model or pre by name, FORMAT for an inconsistent vocabulary (names the entry). */
+enum pumice_status tokenizer_create(const struct tokenizer_vocab *vocab, struct tokenizer **out);
+void tokenizer_destroy(struct tokenizer *t);
+
+size_t tokenizer_n_tokens(const struct tokenizer *t);
+int32_t tokenizer_find(const struct tokenizer *t, struct str text); /* an added token's id by its text, else -1 */
+
+/* Growable result. Zero-initialised is empty; free with ids_fini. */
+struct ids {
+    int32_t *data;
+    size_t n, capacity;
+};
+void ids_fini(struct ids *ids);
+
+/* A stretch of text and who wrote it. Added tokens (control and user-defined) are matched only where
+ * `special` is set; everything between two matched tokens is split and merged as one run, across stretches, so
+ * honest text gets Hugging Face's ids whatever its stretches. */
+struct segment {
+    struct str text;
+    bool special;
+    int32_t origin; /* caller's mark: -1 template, else message index; not interpreted */
+};
+/* Appends the ids of the concatenated segments. Fails MEMORY only. */
+enum pumice_status tokenizer_encode(const struct tokenizer *t, const struct segment *segments, size_t n,
+                                    struct ids *out);
+/* The same for one text. */
+enum pumice_status tokenizer_encode_text(const struct tokenizer *t, struct str text, bool special, struct ids *out);
+
+/* The bytes of one token (not NUL-terminated, may be part of a UTF-8 character); empty for ids outside the
+ * vocabulary. Added tokens give their text. */
+struct str tokenizer_token_bytes(const struct tokenizer *t, int32_t id);
+bool tokenizer_is_control(const struct tokenizer *t, int32_t id);
+
+/* Streaming decoder: holds back an incomplete UTF-8 character until it is complete. Zero-initialised is fresh. */
+struct decoder {
+    char pending[4];
+    uint8_t n_pending;
+};
+/* Writes to out (at least tokenizer_max_token_bytes() + 16) the valid UTF-8 that is complete after `bytes`;
+ * broken sequences become U+FFFD (one for each maximal invalid part, as WHATWG says). Returns its length. */
+size_t decoder_feed(struct decoder *d, struct str bytes, char *out);
+size_t decoder_finish(struct decoder *d, char *out); /* what is left, as U+FFFD */
+size_t tokenizer_max_token_bytes(const struct tokenizer *t);
+
+/* All ids as valid UTF-8, NUL-terminated, mem_alloc'ed. skip_control drops control tokens. */
+enum pumice_status tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, bool skip_control,
+                                    char **text, size_t *bytes);
+
+/* --- ChatML ------------------------------------------------------------------------------------------ */
+
+struct chat_message {
+    struct str role;    /* "system", "user", "assistant" */
+    struct str content;
+};
+/* Renders the plain ChatML form (Qwen3-2507 without tools) as segments in `arena`: template stretches are special,
+ * contents are not. With add_generation_prompt it ends in `<|im_start|>assistant\n`. */
+enum pumice_status chatml_render(struct arena *arena, const struct chat_message *messages, size_t n,
+                                 bool add_generation_prompt, struct segment **segments, size_t *n_segments);
+
+#endif
