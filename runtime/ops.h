@@ -125,6 +125,10 @@ struct backend_calls {
     void (*info)(const struct backend *b, struct pumice_device_info *out);
     uint64_t (*device_bytes)(const struct backend *b);
     void (*perf)(const struct backend *b, struct pumice_perf_row *rows, size_t *n);
+    uint32_t (*chunk_tokens)(const struct backend *b); /* T of a prefill step that suits the device */
+    /* Other ways the back end can compute the same (kernel variants), for tests and tuning: selects number i for what is
+     * created and recorded from now on and returns its name, NULL past the last. 0 is the automatic choice. */
+    const char *(*variant)(struct backend *b, uint32_t i);
 };
 /* First member of each back end's own struct. */
 struct backend {

@@ -1,0 +1,259 @@
+/* backend: the Vulkan back end behind ops.h's table of calls; the choice of tuning by device class. */
+#include "gpu.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct gpu_backend *gpu_of(struct backend *b) { return (struct gpu_backend *)b; }
+static const struct gpu_backend *gpu_of_const(const struct backend *b) { return (const struct gpu_backend *)b; }
+
+/* --- tuning ------------------------------------------------------------------------------------------------ */
+
+/* SPEED.md has the measurements behind these. */
+static struct gpu_tuning tuning_for(const struct device_limits *l)
+{
+    const uint32_t subgroup = MAX(4u, MIN(l->subgroup_size, 128u));
+    const struct gpu_tuning software = {.name = "lane per row", .layout = {8, 2}, .lane_rows = true, .lanes = 8, .rows = 1,
+                                        .max_cols = 8, .norm_lanes = 8, .head_lanes = 8, .attention_lanes = 8,
+                                        .shared_reduce = !l->subgroup_arithmetic};
+    const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {1, 4}, .lanes = MAX(32u, subgroup), .rows = 2,
+                                   .max_cols = 8, .matmul_from = 9, .norm_lanes = 128, .head_lanes = 64,
+                                   .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic};
+    return l->software ? software : gpu;
+}
+
+/* Variants 1.. force each side of every choice, so that all are tested on any device. */
+static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu_tuning *t)
+{
+    const struct gpu_tuning share = {.name = "share", .layout = {1, 4}, .lanes = 32, .rows = 2, .max_cols = 8, .norm_lanes = 128,
+                                     .head_lanes = 64, .attention_lanes = 64};
+    *t = share;
+    switch (i) {
+    case 0: *t = tuning_for(l); return true;
+    case 1: t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 2: t->name = "share+shared"; t->shared_reduce = true; t->lanes = 64; t->rows = 1; t->attention_lanes = 32; return true;
+    case 3: t->name = "tiled"; t->matmul_from = 1; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 4: t->name = "lane rows 8x2"; t->lane_rows = true; t->layout = (struct layout){8, 2}; t->lanes = 8;
+            t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 5: t->name = "lane rows 16x4"; t->lane_rows = true; t->layout = (struct layout){16, 4}; t->lanes = 32; t->max_cols = 4;
+            t->shared_reduce = true; t->norm_lanes = 24; t->head_lanes = 20; t->attention_lanes = 12; return true;
+    case 6: t->name = "lane rows 4x1 address"; t->lane_rows = true; t->layout = (struct layout){4, 1}; t->lanes = 8;
+            t->by_address = l->buffer_address; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){8, 2};
+            t->shared_reduce = !l->subgroup_arithmetic; return true;
+    default: return false;
+    }
+}
+
+static const char *variant(struct backend *b, uint32_t i)
+{
+    struct gpu_backend *g = gpu_of(b);
+    struct gpu_tuning t;
+    if (!tuning_variant(&g->device.physical.limits, i, &t)) return NULL;
+    g->tuning = t;
+    return t.name;
+}
+
+static uint32_t chunk_tokens(const struct backend *b)
+{
+    return gpu_of_const(b)->device.physical.limits.software ? 32 : 256;
+}
+
+/* --- memory -------------------------------------------------------------------------------------------------- */
+
+static enum pumice_status buffer_create(struct backend *b, enum mem_use use, uint64_t bytes, const char *name, struct buf *out)
+{
+    return memory_create(&gpu_of(b)->memory, use, bytes, name, out);
+}
+static void buffer_destroy(struct backend *b, struct buf *buf) { memory_destroy(&gpu_of(b)->memory, buf); }
+static enum pumice_status buffer_write(struct backend *b, struct buf dst, uint64_t at, const void *src, uint64_t bytes)
+{
+    return memory_write(&gpu_of(b)->memory, dst, at, src, bytes);
+}
+static enum pumice_status buffer_read(struct backend *b, struct buf src, uint64_t at, void *dst, uint64_t bytes)
+{
+    return memory_read(&gpu_of(b)->memory, src, at, dst, bytes);
+}
+static void *buffer_host(struct backend *b, struct buf buf) { return memory_host(&gpu_of(b)->memory, buf); }
+static enum pumice_status weight_create(struct backend *b, const struct weight_source *src, struct weight *out)
+{
+    return gpu_weight_create(gpu_of(b), src, out);
+}
+static enum pumice_status weights_done(struct backend *b) { return memory_flush(&gpu_of(b)->memory); }
+
+/* --- plans ----------------------------------------------------------------------------------------------------- */
+
+static void plan_destroy(struct plan *p)
+{
+    struct gpu_plan *plan = (struct gpu_plan *)p;
+    if (!plan) return;
+    recorder_fini(&plan->recorder);
+    mem_free(plan->ops);
+    mem_free(plan->ticks);
+    mem_free(plan);
+}
+
+static enum pumice_status plan_begin(struct backend *b, const char *name, struct plan **out)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct gpu_backend *g = gpu_of(b);
+    *out = NULL;
+    struct gpu_plan *plan = mem_calloc(1, sizeof *plan);
+    if (!plan) return err_memory("a plan", sizeof *plan);
+    plan->base.backend = b;
+    snprintf(plan->name, sizeof plan->name, "%s", name);
+    TRY(device_check(&g->device));
+    TRY(recorder_init(&plan->recorder, &g->device, &g->memory, g->perf));
+    *out = &plan->base;
+    return PUMICE_OK;
+fail:
+    plan_destroy(&plan->base);
+    return st;
+}
+
+static enum pumice_status keep_op(struct gpu_plan *plan, const struct op *op)
+{
+    if (plan->n_ops == plan->ops_capacity) {
+        const uint32_t capacity = plan->ops_capacity ? 2 * plan->ops_capacity : 256;
+        struct op *grown = mem_realloc(plan->ops, capacity, sizeof *grown);
+        if (!grown) return err_memory("a plan", capacity * sizeof *grown);
+        plan->ops = grown;
+        plan->ops_capacity = capacity;
+    }
+    plan->ops[plan->n_ops++] = *op;
+    return PUMICE_OK;
+}
+
+static enum pumice_status record(struct plan *p, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct gpu_plan *plan = (struct gpu_plan *)p;
+    TRY(keep_op(plan, op));
+    TRY(gpu_record(gpu_of(p->backend), &plan->recorder, op));
+fail:
+    return st;
+}
+
+static enum pumice_status plan_end(struct plan *p)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct gpu_plan *plan = (struct gpu_plan *)p;
+    TRY(recorder_finish(&plan->recorder));
+    if (plan->recorder.n_queries) {
+        plan->ticks = mem_calloc(plan->recorder.n_queries, sizeof *plan->ticks);
+        if (!plan->ticks) st = err_memory("timestamps", plan->recorder.n_queries * sizeof *plan->ticks);
+    }
+    log_line(PUMICE_LOG_DEBUG, "plan %s: %u ops, %u dispatches, %u barriers, %u submissions", plan->name, plan->n_ops,
+             plan->recorder.n_dispatches, plan->recorder.n_barriers, plan->recorder.n_commands);
+fail:
+    return st;
+}
+
+static void add_times(struct gpu_backend *g, const struct gpu_plan *plan)
+{
+    const struct device_limits *l = &g->device.physical.limits;
+    const uint64_t mask = l->timestamp_bits >= 64 ? UINT64_MAX : (1ull << l->timestamp_bits) - 1;
+    uint32_t past = 0;
+    for (uint32_t i = 0; i + 1 < plan->recorder.n_queries && i < plan->n_ops; i++) {
+        const struct op *op = &plan->ops[i];
+        if (op->step.bytes) memcpy(&past, memory_host(&g->memory, op->step), sizeof past);
+        struct perf_sum *sum = &g->sums[op->kind];
+        sum->calls++;
+        sum->ns += (uint64_t)((double)((plan->ticks[i + 1] - plan->ticks[i]) & mask) * (double)l->timestamp_ns);
+        sum->bytes += op_bytes(op, past);
+    }
+}
+
+static enum pumice_status plan_run(struct plan *p)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct gpu_plan *plan = (struct gpu_plan *)p;
+    TRY(recorder_run(&plan->recorder, plan->ticks));
+    if (plan->ticks) add_times(gpu_of(p->backend), plan);
+fail:
+    return st;
+}
+
+static void perf(const struct backend *b, struct pumice_perf_row *rows, size_t *n)
+{
+    const struct gpu_backend *g = gpu_of_const(b);
+    size_t used = 0;
+    for (int i = 0; i < OP_N_KINDS; i++) {
+        if (!g->sums[i].calls) continue;
+        if (used < *n)
+            rows[used] = (struct pumice_perf_row){.op = op_kind_name((enum op_kind)i), .calls = g->sums[i].calls,
+                                                  .ns = g->sums[i].ns, .bytes = g->sums[i].bytes};
+        used++;
+    }
+    *n = used;
+}
+
+/* --- life --------------------------------------------------------------------------------------------------------- */
+
+static void info(const struct backend *b, struct pumice_device_info *out) { *out = gpu_of_const(b)->device.physical.info; }
+static uint64_t device_bytes(const struct backend *b) { return gpu_of_const(b)->memory.total_bytes; }
+
+static void destroy(struct backend *b)
+{
+    struct gpu_backend *g = gpu_of(b);
+    if (!g) return;
+    queue_fini(&g->device);
+    pipelines_fini(&g->pipelines);
+    memory_fini(&g->memory);
+    device_close(&g->device);
+    arena_fini(&g->arena);
+    mem_free(g);
+}
+
+static const struct backend_calls calls = {
+    .destroy = destroy, .buffer_create = buffer_create, .buffer_destroy = buffer_destroy, .buffer_write = buffer_write,
+    .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
+    .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_run = plan_run, .plan_destroy = plan_destroy,
+    .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens, .variant = variant};
+
+enum pumice_status gpu_backend_create(const struct backend_options *options, struct backend **out)
+{
+    enum pumice_status st = PUMICE_OK;
+    *out = NULL;
+    struct gpu_backend *g = mem_calloc(1, sizeof *g);
+    if (!g) return err_memory("the Vulkan back end", sizeof *g);
+    g->base.calls = &calls;
+    g->perf = options->perf;
+    TRY(device_open(options->device, options->validate, &g->device));
+    TRY(queue_init(&g->device));
+    TRY(memory_init(&g->memory, &g->device));
+    TRY(pipelines_init(&g->pipelines, &g->device));
+    g->tuning = tuning_for(&g->device.physical.limits);
+    log_line(PUMICE_LOG_INFO, "%s (%s), Vulkan %s, subgroup %u, kernels: %s", g->device.physical.info.name,
+             g->device.physical.info.driver, g->device.physical.info.api, g->device.physical.limits.subgroup_size,
+             g->tuning.name);
+    *out = &g->base;
+    return PUMICE_OK;
+fail:
+    destroy(&g->base);
+    return st;
+}
+
+enum pumice_status gpu_devices(const char *wanted, struct pumice_device_info *out, size_t *n)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct instance *in = mem_calloc(1, sizeof *in);
+    struct physical *list = mem_calloc(DEVICE_MAX, sizeof *list);
+    uint32_t n_found = 0;
+    int chosen = -1;
+    const size_t capacity = *n;
+    *n = 0;
+    if (!in || !list) {
+        st = err_memory("the list of devices", DEVICE_MAX * sizeof *list);
+        goto fail;
+    }
+    if (instance_open(in, false) != PUMICE_OK) goto fail; /* no loader or driver: no devices */
+    TRY(physical_list(in, wanted, list, &n_found, &chosen));
+    for (uint32_t i = 0; i < n_found && i < capacity; i++) out[i] = list[i].info;
+    *n = n_found;
+fail:
+    if (in) instance_close(in);
+    mem_free(in);
+    mem_free(list);
+    return st;
+}

@@ -1,0 +1,469 @@
+/* device: see device.h. Source of the ranking and the requirements: ARCHITECTURE.md, "Devices". */
+#include "device.h"
+
+#include "../platform.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What pumice needs of a device, why, and what happens without it. ARCHITECTURE.md shows the same table.
+ *   feature                      why                                       without it
+ *   Vulkan 1.2                   timeline semaphores, subgroup queries     refused
+ *   a compute queue              everything                                refused
+ *   timelineSemaphore            one wait a step                           refused (mandatory in 1.2)
+ *   workgroups of 128 lanes      the smallest any kernel is built for      refused (mandatory)
+ *   subgroup arithmetic          reductions                                reductions through shared memory
+ *   bufferDeviceAddress          weights without binding limits            windowed bindings (parts of rows)
+ *   maxStorageBufferRange        (>= 128 MiB is mandatory)                 matrices are split by rows into parts
+ *   timestamps                   --perf                                    --perf shows host time only
+ * fp16 arithmetic, 8- and 16-bit storage, integer dot product and cooperative matrices are not needed. */
+
+enum { API_FLOOR = VK_API_VERSION_1_2 };
+
+const char *vk_result_name(VkResult result)
+{
+    switch (result) {
+    case VK_SUCCESS: return "success";
+    case VK_NOT_READY: return "not ready";
+    case VK_TIMEOUT: return "timeout";
+    case VK_ERROR_OUT_OF_HOST_MEMORY: return "out of host memory";
+    case VK_ERROR_OUT_OF_DEVICE_MEMORY: return "out of device memory";
+    case VK_ERROR_INITIALIZATION_FAILED: return "initialization failed";
+    case VK_ERROR_DEVICE_LOST: return "device lost";
+    case VK_ERROR_MEMORY_MAP_FAILED: return "memory map failed";
+    case VK_ERROR_LAYER_NOT_PRESENT: return "layer not present";
+    case VK_ERROR_EXTENSION_NOT_PRESENT: return "extension not present";
+    case VK_ERROR_FEATURE_NOT_PRESENT: return "feature not present";
+    case VK_ERROR_INCOMPATIBLE_DRIVER: return "incompatible driver";
+    case VK_ERROR_TOO_MANY_OBJECTS: return "too many objects";
+    case VK_ERROR_FRAGMENTED_POOL: return "fragmented pool";
+    case VK_ERROR_OUT_OF_POOL_MEMORY: return "out of pool memory";
+    default: return "unknown error";
+    }
+}
+
+enum pumice_status vk_fail(VkResult result, const char *call)
+{
+    /* `call` is the text of the expression: keep the function's name only */
+    const char *name = strstr(call, "vk.");
+    name = name ? name + 3 : call;
+    const int n = (int)strcspn(name, "(");
+    if (result == VK_ERROR_OUT_OF_DEVICE_MEMORY || result == VK_ERROR_OUT_OF_HOST_MEMORY)
+        return err_set(PUMICE_MEMORY, "vk%.*s: %s; use a smaller context (-c), a smaller model, or --device cpu", n, name,
+                       vk_result_name(result));
+    if (result == VK_ERROR_DEVICE_LOST)
+        return err_set(PUMICE_DEVICE, "vk%.*s: the device was lost (driver reset or watchdog); start again, or use "
+                       "another --device", n, name);
+    return err_set(PUMICE_DEVICE, "vk%.*s failed: %s (%d); try another --device, or update the driver", n, name,
+                   vk_result_name(result), (int)result);
+}
+
+/* --- instance --------------------------------------------------------------------------------------- */
+
+static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT severity,
+                                                 VkDebugUtilsMessageTypeFlagsEXT type,
+                                                 const VkDebugUtilsMessengerCallbackDataEXT *data, void *user)
+{
+    struct instance *in = user;
+    (void)type;
+    if (severity & VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT) {
+        if (in->n_validation_errors++ == 0)
+            snprintf(in->first_validation_error, sizeof in->first_validation_error, "%s", data->pMessage);
+        log_line(PUMICE_LOG_ERROR, "validation: %s", data->pMessage);
+    } else {
+        log_line(PUMICE_LOG_WARN, "validation: %s", data->pMessage);
+    }
+    return VK_FALSE;
+}
+
+static bool has_layer(PFN_vkGetInstanceProcAddr get, const char *name)
+{
+    PFN_vkEnumerateInstanceLayerProperties enumerate =
+        (PFN_vkEnumerateInstanceLayerProperties)(void *)get(NULL, "vkEnumerateInstanceLayerProperties");
+    uint32_t n = 0;
+    bool found = false;
+    if (!enumerate || enumerate(&n, NULL) < 0 || n == 0) return false;
+    VkLayerProperties *list = mem_calloc(n, sizeof *list);
+    if (list && enumerate(&n, list) >= 0)
+        for (uint32_t i = 0; i < n; i++) found |= strcmp(list[i].layerName, name) == 0;
+    mem_free(list);
+    return found;
+}
+
+static bool has_instance_extension(PFN_vkGetInstanceProcAddr get, const char *layer, const char *name)
+{
+    PFN_vkEnumerateInstanceExtensionProperties enumerate =
+        (PFN_vkEnumerateInstanceExtensionProperties)(void *)get(NULL, "vkEnumerateInstanceExtensionProperties");
+    uint32_t n = 0;
+    bool found = false;
+    if (!enumerate || enumerate(layer, &n, NULL) < 0 || n == 0) return false;
+    VkExtensionProperties *list = mem_calloc(n, sizeof *list);
+    if (list && enumerate(layer, &n, list) >= 0)
+        for (uint32_t i = 0; i < n; i++) found |= strcmp(list[i].extensionName, name) == 0;
+    mem_free(list);
+    return found;
+}
+
+static PFN_vkGetInstanceProcAddr open_loader(struct instance *in)
+{
+    static const char *const names[] = {"libvulkan.so.1", "libvulkan.so", "vulkan-1.dll", "libvulkan.1.dylib",
+                                        "libMoltenVK.dylib"};
+    for (size_t i = 0; i < COUNT_OF(names) && !in->library; i++)
+        in->library = platform_library_open(names[i], NULL, 0);
+    if (!in->library) return NULL;
+    PFN_vkGetInstanceProcAddr get;
+    void *symbol = platform_library_symbol(in->library, "vkGetInstanceProcAddr");
+    memcpy(&get, &symbol, sizeof get);
+    return get;
+}
+
+enum pumice_status instance_open(struct instance *in, bool validate)
+{
+    static const char layer[] = "VK_LAYER_KHRONOS_validation";
+    enum pumice_status st = PUMICE_OK;
+    memset(in, 0, sizeof *in);
+    PFN_vkGetInstanceProcAddr get = open_loader(in);
+    if (!get) {
+        st = err_set(PUMICE_UNSUPPORTED, "no Vulkan loader on this machine; install libvulkan1 and a driver, or use "
+                                         "--device cpu");
+        goto fail;
+    }
+    if (validate && !has_layer(get, layer)) {
+        st = err_set(PUMICE_UNSUPPORTED, "the Vulkan validation layers are not installed; install "
+                                         "vulkan-validationlayers or switch validation off");
+        goto fail;
+    }
+    in->debug_utils = has_instance_extension(get, NULL, VK_EXT_DEBUG_UTILS_EXTENSION_NAME) ||
+                      (validate && has_instance_extension(get, layer, VK_EXT_DEBUG_UTILS_EXTENSION_NAME));
+    in->debug_utils = in->debug_utils && validate; /* names cost time at record: only where someone looks */
+    const bool portability = has_instance_extension(get, NULL, "VK_KHR_portability_enumeration");
+    const char *extensions[2];
+    uint32_t n_extensions = 0;
+    if (in->debug_utils) extensions[n_extensions++] = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+    if (portability) extensions[n_extensions++] = "VK_KHR_portability_enumeration";
+    const char *layers[] = {layer};
+
+    PFN_vkCreateInstance create = (PFN_vkCreateInstance)(void *)get(NULL, "vkCreateInstance");
+    const VkApplicationInfo app = {.sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "pumice",
+                                   .pEngineName = "pumice", .apiVersion = VK_API_VERSION_1_3};
+    const VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &app,
+                                       .flags = portability ? 1u /* enumerate portability */ : 0u,
+                                       .enabledLayerCount = validate ? 1u : 0u, .ppEnabledLayerNames = layers,
+                                       .enabledExtensionCount = n_extensions, .ppEnabledExtensionNames = extensions};
+    const VkResult result = create ? create(&info, NULL, &in->handle) : VK_ERROR_INITIALIZATION_FAILED;
+    if (result < 0) {
+        st = err_set(PUMICE_UNSUPPORTED, "no usable Vulkan driver (%s); install one (software: mesa-vulkan-drivers), or "
+                                         "use --device cpu", vk_result_name(result));
+        in->handle = VK_NULL_HANDLE;
+        goto fail;
+    }
+#define LOAD(name)                                                                                           \
+    in->vk.name = (PFN_vk##name)(void *)get(in->handle, "vk" #name);                                         \
+    if (!in->vk.name) {                                                                                      \
+        st = err_set(PUMICE_UNSUPPORTED, "the Vulkan driver lacks vk" #name "; update it, or use --device cpu");       \
+        goto fail;                                                                                           \
+    }
+    VK_INSTANCE_CALLS(LOAD)
+#undef LOAD
+    in->validating = validate;
+    if (validate && in->debug_utils) {
+        PFN_vkCreateDebugUtilsMessengerEXT create_messenger =
+            (PFN_vkCreateDebugUtilsMessengerEXT)(void *)get(in->handle, "vkCreateDebugUtilsMessengerEXT");
+        in->destroy_messenger =
+            (PFN_vkDestroyDebugUtilsMessengerEXT)(void *)get(in->handle, "vkDestroyDebugUtilsMessengerEXT");
+        const VkDebugUtilsMessengerCreateInfoEXT m = {
+            .sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
+            .messageSeverity = VK_DEBUG_UTILS_MESSAGE_SEVERITY_WARNING_BIT_EXT |
+                               VK_DEBUG_UTILS_MESSAGE_SEVERITY_ERROR_BIT_EXT,
+            .messageType = VK_DEBUG_UTILS_MESSAGE_TYPE_VALIDATION_BIT_EXT,
+            .pfnUserCallback = on_message, .pUserData = in};
+        if (create_messenger) VK_TRY(create_messenger(in->handle, &m, NULL, &in->messenger));
+    }
+    return PUMICE_OK;
+fail:
+    instance_close(in);
+    return st;
+}
+
+void instance_close(struct instance *in)
+{
+    if (in->messenger && in->destroy_messenger) in->destroy_messenger(in->handle, in->messenger, NULL);
+    if (in->handle && in->vk.DestroyInstance) in->vk.DestroyInstance(in->handle, NULL);
+    if (in->library) platform_library_close(in->library);
+    memset(in, 0, sizeof *in);
+}
+
+/* --- physical devices -------------------------------------------------------------------------------- */
+
+static bool find_queue(struct instance *in, VkPhysicalDevice handle, uint32_t *family, uint32_t *timestamp_bits)
+{
+    VkQueueFamilyProperties families[16];
+    uint32_t n = COUNT_OF(families);
+    int best = -1;
+    in->vk.GetPhysicalDeviceQueueFamilyProperties(handle, &n, families);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT)) continue;
+        /* one queue for everything: prefer the family that also has graphics, the driver's main one */
+        if (best < 0 || (families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT)) {
+            if (best >= 0 && (families[best].queueFlags & VK_QUEUE_GRAPHICS_BIT)) continue;
+            best = (int)i;
+        }
+    }
+    if (best < 0) return false;
+    *family = (uint32_t)best;
+    *timestamp_bits = families[best].timestampValidBits;
+    return true;
+}
+
+static enum pumice_device_kind kind_of(VkPhysicalDeviceType type)
+{
+    switch (type) {
+    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU: return PUMICE_DEVICE_DISCRETE;
+    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU: return PUMICE_DEVICE_INTEGRATED;
+    case VK_PHYSICAL_DEVICE_TYPE_CPU: return PUMICE_DEVICE_SOFTWARE;
+    default: return PUMICE_DEVICE_VIRTUAL;
+    }
+}
+
+static uint64_t local_memory(const VkPhysicalDeviceMemoryProperties *m)
+{
+    uint64_t best = 0;
+    for (uint32_t i = 0; i < m->memoryHeapCount; i++)
+        if (m->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) best = MAX(best, m->memoryHeaps[i].size);
+    return best;
+}
+
+static void describe(struct instance *in, VkPhysicalDevice handle, struct physical *p)
+{
+    memset(p, 0, sizeof *p);
+    p->handle = handle;
+    in->vk.GetPhysicalDeviceProperties(handle, &p->properties);
+    in->vk.GetPhysicalDeviceMemoryProperties(handle, &p->memory);
+    struct pumice_device_info *info = &p->info;
+    const uint32_t api = p->properties.apiVersion;
+    snprintf(info->name, sizeof info->name, "%s", p->properties.deviceName);
+    snprintf(info->api, sizeof info->api, "%u.%u.%u", VK_API_VERSION_MAJOR(api), VK_API_VERSION_MINOR(api),
+             VK_API_VERSION_PATCH(api));
+    info->kind = kind_of(p->properties.deviceType);
+    info->memory_bytes = local_memory(&p->memory);
+    if (api < API_FLOOR) {
+        snprintf(info->reason, sizeof info->reason, "has Vulkan %s, pumice needs 1.2: update the driver", info->api);
+        return;
+    }
+    VkPhysicalDeviceVulkan11Properties p11 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_PROPERTIES};
+    VkPhysicalDeviceVulkan12Properties p12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_PROPERTIES,
+                                              .pNext = &p11};
+    VkPhysicalDeviceProperties2 p2 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &p12};
+    in->vk.GetPhysicalDeviceProperties2(handle, &p2);
+    VkPhysicalDeviceVulkan12Features f12 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
+    VkPhysicalDeviceFeatures2 f2 = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2, .pNext = &f12};
+    in->vk.GetPhysicalDeviceFeatures2(handle, &f2);
+
+    const VkPhysicalDeviceLimits *l = &p->properties.limits;
+    const VkSubgroupFeatureFlags wanted = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+    struct device_limits *d = &p->limits;
+    *d = (struct device_limits){
+        .max_storage_range = l->maxStorageBufferRange, .max_allocation = p11.maxMemoryAllocationSize,
+        .storage_align = MAX(l->minStorageBufferOffsetAlignment, 16), .subgroup_size = p11.subgroupSize,
+        .max_workgroup = MIN(l->maxComputeWorkGroupInvocations, l->maxComputeWorkGroupSize[0]),
+        .shared_bytes = l->maxComputeSharedMemorySize, .max_groups_x = l->maxComputeWorkGroupCount[0],
+        .timestamp_ns = l->timestampPeriod,
+        .subgroup_arithmetic = (p11.subgroupSupportedOperations & wanted) == wanted &&
+                               (p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT),
+        .buffer_address = f12.bufferDeviceAddress == VK_TRUE,
+        .software = info->kind == PUMICE_DEVICE_SOFTWARE,
+        .unified = info->kind == PUMICE_DEVICE_SOFTWARE || info->kind == PUMICE_DEVICE_INTEGRATED};
+    memcpy(p->uuid, p11.deviceUUID, 16);
+    memcpy(p->driver_uuid, p11.driverUUID, 16);
+    for (int i = 0; i < 16; i++) snprintf(info->uuid + 2 * i, 3, "%02x", p11.deviceUUID[i]);
+    snprintf(info->driver, sizeof info->driver, "%.120s %.120s", p12.driverName, p12.driverInfo);
+    info->max_allocation_bytes = d->max_allocation;
+    info->max_storage_range_bytes = d->max_storage_range;
+    info->subgroup_size = d->subgroup_size;
+    info->shared_memory_bytes = d->shared_bytes;
+    if (!find_queue(in, handle, &p->queue_family, &d->timestamp_bits))
+        snprintf(info->reason, sizeof info->reason, "has no compute queue");
+    else if (!f12.timelineSemaphore)
+        snprintf(info->reason, sizeof info->reason, "has no timeline semaphores: update the driver");
+    else
+        info->usable = true;
+    if (d->timestamp_bits == 0) d->timestamp_ns = 0;
+}
+
+static bool contains(const char *text, const char *part)
+{
+    const size_t n = strlen(part);
+    for (; *text; text++) {
+        size_t i = 0;
+        while (i < n && text[i] && tolower((unsigned char)text[i]) == tolower((unsigned char)part[i])) i++;
+        if (i == n) return true;
+    }
+    return n == 0;
+}
+
+static bool matches(const struct physical *p, const char *wanted)
+{
+    char *end = NULL;
+    const unsigned long index = strtoul(wanted, &end, 10);
+    if (end != wanted && *end == '\0') return index == p->info.index;
+    if (strcmp(wanted, "software") == 0) return p->info.kind == PUMICE_DEVICE_SOFTWARE;
+    return contains(p->info.name, wanted) || (strlen(wanted) == 32 && contains(p->info.uuid, wanted));
+}
+
+static int choose(struct physical *list, uint32_t n, const char *wanted)
+{
+    const bool automatic = !wanted || wanted[0] == '\0' || strcmp(wanted, "auto") == 0;
+    int chosen = -1;
+    for (uint32_t i = 0; i < n; i++) {
+        struct pumice_device_info *info = &list[i].info;
+        if (!info->usable) continue;
+        if (chosen >= 0) {
+            snprintf(info->reason, sizeof info->reason, "%s", automatic ? info->kind == PUMICE_DEVICE_SOFTWARE
+                     ? "software: never chosen while a GPU exists" : "a better device comes first" : "not asked for");
+        } else if (automatic || matches(&list[i], wanted)) {
+            chosen = (int)i;
+            info->chosen = true;
+            snprintf(info->reason, sizeof info->reason, "%s", !automatic ? "asked for" :
+                     info->kind == PUMICE_DEVICE_SOFTWARE ? "no GPU found: software driver" : "best GPU");
+        } else {
+            snprintf(info->reason, sizeof info->reason, "not asked for");
+        }
+    }
+    return chosen;
+}
+
+enum pumice_status physical_list(struct instance *in, const char *wanted, struct physical *list, uint32_t *n, int *chosen)
+{
+    enum pumice_status st = PUMICE_OK;
+    VkPhysicalDevice handles[DEVICE_MAX];
+    uint32_t n_handles = DEVICE_MAX;
+    *n = 0;
+    *chosen = -1;
+    VK_TRY(in->vk.EnumeratePhysicalDevices(in->handle, &n_handles, handles));
+    for (int kind = PUMICE_DEVICE_DISCRETE; kind <= PUMICE_DEVICE_SOFTWARE; kind++) {
+        for (uint32_t i = 0; i < n_handles; i++) {
+            VkPhysicalDeviceProperties properties;
+            in->vk.GetPhysicalDeviceProperties(handles[i], &properties);
+            if ((int)kind_of(properties.deviceType) != kind) continue;
+            describe(in, handles[i], &list[*n]);
+            list[*n].info.index = *n;
+            (*n)++;
+        }
+    }
+    *chosen = choose(list, *n, wanted);
+fail:
+    return st;
+}
+
+/* --- logical device ----------------------------------------------------------------------------------- */
+
+static bool has_extension(struct device *d, const char *name)
+{
+    uint32_t n = 0;
+    bool found = false;
+    if (d->instance.vk.EnumerateDeviceExtensionProperties(d->physical.handle, NULL, &n, NULL) < 0 || n == 0) return false;
+    VkExtensionProperties *list = mem_calloc(n, sizeof *list);
+    if (list && d->instance.vk.EnumerateDeviceExtensionProperties(d->physical.handle, NULL, &n, list) >= 0)
+        for (uint32_t i = 0; i < n; i++) found |= strcmp(list[i].extensionName, name) == 0;
+    mem_free(list);
+    return found;
+}
+
+static enum pumice_status pick(struct device *d, const char *wanted)
+{
+    enum pumice_status st = PUMICE_OK;
+    uint32_t n = 0;
+    int chosen = -1;
+    struct physical *list = mem_calloc(DEVICE_MAX, sizeof *list);
+    if (!list) return err_memory("the list of devices", DEVICE_MAX * sizeof *list);
+    TRY(physical_list(&d->instance, wanted, list, &n, &chosen));
+    if (chosen < 0) {
+        if (n == 0)
+            st = err_set(PUMICE_UNSUPPORTED, "no Vulkan device found; install a driver (software: mesa-vulkan-drivers), or "
+                                             "use --device cpu");
+        else if (wanted && wanted[0] && strcmp(wanted, "auto") != 0)
+            st = err_set(PUMICE_UNSUPPORTED, "no usable Vulkan device matches '%s'; `pumice devices` lists what there is",
+                         wanted);
+        else
+            st = err_set(PUMICE_UNSUPPORTED, "no usable Vulkan device: %s %s; use --device cpu", list[0].info.name,
+                         list[0].info.reason);
+        goto fail;
+    }
+    d->physical = list[chosen];
+fail:
+    mem_free(list);
+    return st;
+}
+
+enum pumice_status device_open(const char *wanted, bool validate, struct device *d)
+{
+    enum pumice_status st = PUMICE_OK;
+    memset(d, 0, sizeof *d);
+    TRY(instance_open(&d->instance, validate));
+    TRY(pick(d, wanted));
+    const float priority = 1.0f;
+    const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
+                                           .queueFamilyIndex = d->physical.queue_family, .queueCount = 1,
+                                           .pQueuePriorities = &priority};
+    const VkPhysicalDeviceVulkan12Features f12 = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .timelineSemaphore = VK_TRUE,
+        .bufferDeviceAddress = d->physical.limits.buffer_address ? VK_TRUE : VK_FALSE};
+    const char *extensions[1];
+    uint32_t n_extensions = 0;
+    if (has_extension(d, "VK_KHR_portability_subset")) extensions[n_extensions++] = "VK_KHR_portability_subset";
+    const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &f12,
+                                     .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
+                                     .enabledExtensionCount = n_extensions, .ppEnabledExtensionNames = extensions};
+    VK_TRY(d->instance.vk.CreateDevice(d->physical.handle, &info, NULL, &d->handle));
+#define LOAD(name)                                                                                           \
+    d->vk.name = (PFN_vk##name)(void *)d->instance.vk.GetDeviceProcAddr(d->handle, "vk" #name);              \
+    if (!d->vk.name) {                                                                                       \
+        st = err_set(PUMICE_UNSUPPORTED, "the Vulkan driver lacks vk" #name "; update it, or use --device cpu");       \
+        goto fail;                                                                                           \
+    }
+    VK_DEVICE_CALLS(LOAD)
+#undef LOAD
+#define LOAD(name) d->vk.name = (PFN_vk##name)(void *)d->instance.vk.GetDeviceProcAddr(d->handle, "vk" #name);
+    if (d->instance.debug_utils) {
+        VK_DEBUG_CALLS(LOAD)
+    }
+#undef LOAD
+    d->vk.GetDeviceQueue(d->handle, d->physical.queue_family, 0, &d->queue);
+    return PUMICE_OK;
+fail:
+    device_close(d);
+    return st;
+}
+
+void device_close(struct device *d)
+{
+    if (d->handle && d->vk.DestroyDevice) d->vk.DestroyDevice(d->handle, NULL);
+    instance_close(&d->instance);
+    memset(d, 0, sizeof *d);
+}
+
+void device_name(struct device *d, VkObjectType type, uint64_t handle, const char *format, ...)
+{
+    if (!d->vk.SetDebugUtilsObjectNameEXT) return;
+    char name[128];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    const VkDebugUtilsObjectNameInfoEXT info = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT,
+                                                .objectType = type, .objectHandle = handle, .pObjectName = name};
+    d->vk.SetDebugUtilsObjectNameEXT(d->handle, &info);
+}
+
+enum pumice_status device_check(struct device *d)
+{
+    if (d->lost)
+        return err_set(PUMICE_DEVICE, "%s was lost earlier (driver reset or watchdog); open the model again, or use another "
+                       "--device", d->physical.info.name);
+    if (d->instance.n_validation_errors)
+        return err_set(PUMICE_DEVICE, "the Vulkan validation layers report %u error(s); the first: %.600s",
+                       d->instance.n_validation_errors, d->instance.first_validation_error);
+    return PUMICE_OK;
+}

@@ -1,0 +1,79 @@
+/* device: the Vulkan loader, instance, physical devices and their order, the logical device and its one queue.
+ *
+ * Owns everything up to VkDevice. What the device must have is one table in device.c: feature, why, fallback.
+ * Invariant: a struct device that device_open returned has a compute queue with timeline semaphores. */
+#ifndef PUMICE_DEVICE_H
+#define PUMICE_DEVICE_H
+
+#include "vk.h"
+
+enum { DEVICE_MAX = 32 };
+
+/* What the rest of gpu/ asks about a device; filled once. */
+struct device_limits {
+    uint64_t max_storage_range;   /* bytes one binding may span */
+    uint64_t max_allocation;      /* bytes one vkAllocateMemory may ask for */
+    uint64_t storage_align;       /* offset alignment of bindings, a power of two */
+    uint32_t subgroup_size;
+    uint32_t max_workgroup;       /* invocations */
+    uint32_t shared_bytes;
+    uint32_t max_groups_x;
+    float timestamp_ns;           /* ns a tick, 0 = no timestamps */
+    uint32_t timestamp_bits;
+    bool subgroup_arithmetic;     /* subgroup reductions in compute */
+    bool buffer_address;
+    bool software;                /* a CPU driver: lane-per-row kernels, no barriers in hot loops */
+    bool unified;                 /* device-local memory is host memory: weights are written in place */
+};
+
+struct instance {
+    void *library;
+    VkInstance handle;
+    VkDebugUtilsMessengerEXT messenger;
+    PFN_vkDestroyDebugUtilsMessengerEXT destroy_messenger;
+    struct vk_instance_calls vk;
+    bool debug_utils, validating;
+    uint32_t n_validation_errors;      /* atomic enough: written by the callback in our own calls */
+    char first_validation_error[1024];
+};
+
+/* Opens loader and instance. Fails UNSUPPORTED when there is no loader or no Vulkan 1.2; validate without the layer
+ * installed is UNSUPPORTED too. The instance must not move while open. */
+enum pumice_status instance_open(struct instance *in, bool validate);
+void instance_close(struct instance *in);
+
+struct physical {
+    VkPhysicalDevice handle;
+    VkPhysicalDeviceProperties properties;
+    VkPhysicalDeviceMemoryProperties memory;
+    struct device_limits limits;
+    uint32_t queue_family;
+    uint8_t uuid[16];        /* device */
+    uint8_t driver_uuid[16];
+    struct pumice_device_info info;
+};
+/* Fills list[DEVICE_MAX], best first: discrete, integrated, virtual, software; ties keep the driver's order. info.usable
+ * and info.reason are set for all; `chosen` for the one that `wanted` (pumice_engine_params.device) means, *chosen its
+ * index or -1. */
+enum pumice_status physical_list(struct instance *in, const char *wanted, struct physical *list, uint32_t *n, int *chosen);
+
+struct device {
+    struct instance instance;
+    struct physical physical;
+    VkDevice handle;
+    VkQueue queue;
+    struct vk_device_calls vk;
+    VkSemaphore timeline;    /* queue.c */
+    uint64_t timeline_value; /* of the newest submission */
+    bool lost;               /* sticky: every later submission fails */
+};
+enum pumice_status device_open(const char *wanted, bool validate, struct device *d);
+void device_close(struct device *d);
+
+/* Names an object for debuggers and validation messages; nothing without VK_EXT_debug_utils. */
+void device_name(struct device *d, VkObjectType type, uint64_t handle, const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* OK, or DEVICE when the device was lost or the validation layers have complained. */
+enum pumice_status device_check(struct device *d);
+
+#endif

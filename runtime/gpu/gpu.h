@@ -1,0 +1,65 @@
+/* gpu: the Vulkan back end of ops.h: glue between device, memory, pipelines and recorders. */
+#ifndef PUMICE_GPU_H
+#define PUMICE_GPU_H
+
+#include "layout.h"
+#include "record.h"
+
+/* How kernels map to the device; chosen in backend.c by device class. */
+struct gpu_tuning {
+    const char *name;
+    struct layout layout;   /* of weights */
+    bool lane_rows;         /* matvec: a lane owns a row */
+    uint32_t lanes;         /* matvec: lanes a workgroup */
+    uint32_t rows;          /* matvec: rows a workgroup, when lanes share them */
+    uint32_t max_cols;      /* matvec: tokens at once, a power of two */
+    uint32_t matmul_from;   /* tokens from which on the tiled matmul is used; 0 = never */
+    bool by_address;        /* weights by address rather than by binding */
+    bool shared_reduce;     /* reductions through shared memory */
+    uint32_t norm_lanes, head_lanes, attention_lanes;
+};
+
+/* Rows row0 .. row0 + n - 1 of a weight, packed in one range. */
+struct weight_part {
+    struct buf buf;
+    uint32_t row0, n;
+    struct layout layout;
+};
+
+/* Turns a position of RoPE for one (E, base): [E/2] pairs of words. */
+struct rope_table {
+    uint32_t E;
+    float base;
+    struct buf buf;
+};
+
+enum { GPU_MAX_ROPE = 8 };
+
+struct gpu_backend {
+    struct backend base;
+    struct device device;
+    struct memory memory;
+    struct pipelines pipelines;
+    struct gpu_tuning tuning;
+    struct rope_table ropes[GPU_MAX_ROPE];
+    uint32_t n_ropes;
+    struct arena arena;
+    bool perf;
+    struct perf_sum sums[OP_N_KINDS];
+};
+
+struct gpu_plan {
+    struct plan base;
+    struct recorder recorder;
+    char name[32];
+    struct op *ops; /* kept for perf: kind and bytes */
+    uint32_t n_ops, ops_capacity;
+    uint64_t *ticks;
+};
+
+/* One recorder an op (ops.c): dispatches for one call. */
+enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const struct op *op);
+/* Uploads (and packs) a tensor in parts (weights.c). */
+enum pumice_status gpu_weight_create(struct gpu_backend *g, const struct weight_source *src, struct weight *out);
+
+#endif

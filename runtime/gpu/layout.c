@@ -1,0 +1,165 @@
+/* layout: see layout.h. */
+#include "layout.h"
+
+#include <string.h>
+
+bool layout_supports(uint32_t type) { return layout_suffix(type) != NULL; }
+
+const char *layout_suffix(uint32_t type)
+{
+    switch (type) {
+    case GGUF_T_F32: return "f32";
+    case GGUF_T_F16: return "f16";
+    case GGUF_T_BF16: return "bf16";
+    case GGUF_T_Q4_0: return "q4_0";
+    case GGUF_T_Q8_0: return "q8_0";
+    case GGUF_T_Q4_K: return "q4_k";
+    case GGUF_T_Q5_K: return "q5_k";
+    case GGUF_T_Q6_K: return "q6_k";
+    default: return NULL;
+    }
+}
+
+uint64_t layout_row_words(uint32_t type, uint64_t k)
+{
+    const uint64_t padded = (k + 31) / 32 * 32, halves = (padded / 32 + 1) / 2, supers = padded / QUANT_K;
+    uint64_t words = 0;
+    switch (type) {
+    case GGUF_T_F32: words = padded; break;
+    case GGUF_T_F16:
+    case GGUF_T_BF16: words = padded / 2; break;
+    case GGUF_T_Q8_0: words = padded / 4 + halves; break;
+    case GGUF_T_Q4_0: words = padded / 8 + halves; break;
+    case GGUF_T_Q4_K: words = padded / 8 + supers * 4; break;
+    case GGUF_T_Q5_K: words = padded / 8 + padded / 32 + supers * 4; break;
+    case GGUF_T_Q6_K: words = padded / 8 + padded / 16 + padded / 64 + (supers + 1) / 2; break;
+    default: break;
+    }
+    return (words + 3) / 4 * 4;
+}
+
+/* 32 nibbles q[i] into 4 words: byte i of word w = weight 8w+i low, 8w+4+i high. */
+static void put_nibbles(const uint8_t *q, uint32_t *words)
+{
+    for (int w = 0; w < 4; w++) {
+        uint32_t word = 0;
+        for (int i = 0; i < 4; i++)
+            word |= (uint32_t)(q[8 * w + i] & 15) << (8 * i) | (uint32_t)(q[8 * w + 4 + i] & 15) << (8 * i + 4);
+        words[w] = word;
+    }
+}
+
+static void put_half(uint32_t *words, uint64_t i, uint16_t half) { words[i / 2] |= (uint32_t)half << (16 * (i & 1)); }
+
+static uint32_t word_of(const uint8_t *b)
+{
+    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+static void pack_q4_0(const struct block_q4_0 *row, uint64_t k, uint32_t *w)
+{
+    for (uint64_t b = 0; b < k / 32; b++) {
+        uint8_t q[32];
+        for (int i = 0; i < 16; i++) q[i] = row[b].qs[i] & 15, q[i + 16] = row[b].qs[i] >> 4;
+        put_nibbles(q, w + 4 * b);
+        put_half(w + k / 8, b, row[b].d);
+    }
+}
+
+static void pack_q8_0(const struct block_q8_0 *row, uint64_t k, uint32_t *w)
+{
+    for (uint64_t b = 0; b < k / 32; b++) {
+        for (int i = 0; i < 8; i++) w[8 * b + (uint64_t)i] = word_of((const uint8_t *)row[b].qs + 4 * i);
+        put_half(w + k / 4, b, row[b].d);
+    }
+}
+
+/* Q4_K and Q5_K: sub-block s of a super-block has its nibbles in 32 bytes shared with its neighbour. */
+static void put_k_nibbles(const uint8_t *qs, uint32_t *w)
+{
+    for (int s = 0; s < 8; s++) {
+        uint8_t q[32];
+        for (int i = 0; i < 32; i++) q[i] = (uint8_t)(qs[32 * (s / 2) + i] >> (4 * (s & 1)) & 15);
+        put_nibbles(q, w + 4 * s);
+    }
+}
+
+static void put_k_head(uint16_t d, uint16_t dmin, const uint8_t *scales, uint32_t *w)
+{
+    w[0] = (uint32_t)d | (uint32_t)dmin << 16;
+    for (int i = 0; i < 3; i++) w[1 + i] = word_of(scales + 4 * i);
+}
+
+static void pack_q4_K(const struct block_q4_K *row, uint64_t k, uint32_t *w)
+{
+    for (uint64_t b = 0; b < k / QUANT_K; b++) {
+        put_k_nibbles(row[b].qs, w + 32 * b);
+        put_k_head(row[b].d, row[b].dmin, row[b].scales, w + k / 8 + 4 * b);
+    }
+}
+
+static void pack_q5_K(const struct block_q5_K *row, uint64_t k, uint32_t *w)
+{
+    for (uint64_t b = 0; b < k / QUANT_K; b++) {
+        put_k_nibbles(row[b].qs, w + 32 * b);
+        for (int s = 0; s < 8; s++) { /* bit g of byte c = weight 4g + c */
+            uint32_t high = 0;
+            for (int i = 0; i < 32; i++) high |= (uint32_t)(row[b].qh[i] >> s & 1) << (8 * (i & 3) + i / 4);
+            w[k / 8 + 8 * b + (uint64_t)s] = high;
+        }
+        put_k_head(row[b].d, row[b].dmin, row[b].scales, w + k / 8 + k / 32 + 4 * b);
+    }
+}
+
+static void pack_q6_K(const struct block_q6_K *row, uint64_t k, uint32_t *w)
+{
+    uint32_t *high_plane = w + k / 8, *scale_plane = high_plane + k / 16, *d_plane = scale_plane + k / 64;
+    for (uint64_t b = 0; b < k / QUANT_K; b++) {
+        for (int s = 0; s < 8; s++) { /* 32 weights: half s/4, quarter s%4 of the super-block */
+            const uint8_t *ql = row[b].ql + 64 * (s / 4) + 32 * (s & 1), *qh = row[b].qh + 32 * (s / 4);
+            uint8_t q[32];
+            uint32_t high[2] = {0, 0};
+            for (int i = 0; i < 32; i++) {
+                q[i] = (uint8_t)((s & 2) ? ql[i] >> 4 : ql[i] & 15);
+                const uint32_t bits = qh[i] >> (2 * (s & 3)) & 3u;
+                high[i / 16] |= bits << (8 * (i & 3) + 2 * (i / 4 & 3));
+            }
+            const uint64_t block = 8 * b + (uint64_t)s;
+            put_nibbles(q, w + 4 * block);
+            memcpy(high_plane + 2 * block, high, sizeof high);
+        }
+        for (int i = 0; i < 4; i++) scale_plane[4 * b + (uint64_t)i] = word_of((const uint8_t *)row[b].scales + 4 * i);
+        put_half(d_plane, b, row[b].d);
+    }
+}
+
+static void pack_row(uint32_t type, const void *row, uint64_t k, uint32_t *w)
+{
+    switch (type) {
+    case GGUF_T_F32: memcpy(w, row, (size_t)k * 4); break;
+    case GGUF_T_F16:
+    case GGUF_T_BF16: memcpy(w, row, (size_t)k * 2); break;
+    case GGUF_T_Q4_0: pack_q4_0(row, k, w); break;
+    case GGUF_T_Q8_0: pack_q8_0(row, k, w); break;
+    case GGUF_T_Q4_K: pack_q4_K(row, k, w); break;
+    case GGUF_T_Q5_K: pack_q5_K(row, k, w); break;
+    case GGUF_T_Q6_K: pack_q6_K(row, k, w); break;
+    default: break;
+    }
+}
+
+void layout_pack(uint32_t type, struct layout layout, const void *rows, uint64_t n, uint64_t k, uint32_t *dst,
+                 uint32_t *scratch)
+{
+    const uint64_t words = layout_row_words(type, k), row_bytes = quant_row_bytes(type, k);
+    const uint64_t n_padded = (n + layout.rows - 1) / layout.rows * layout.rows;
+    for (uint64_t r = 0; r < n_padded; r++) {
+        uint32_t *at = layout.rows == 1 ? dst + r * words : scratch;
+        memset(at, 0, (size_t)words * 4);
+        if (r < n) pack_row(type, (const uint8_t *)rows + r * row_bytes, k, at);
+        if (layout.rows == 1) continue;
+        uint32_t *group = dst + r / layout.rows * layout.rows * words + r % layout.rows * layout.vec;
+        for (uint64_t w = 0; w < words; w += layout.vec)
+            memcpy(group + w * layout.rows, scratch + w, layout.vec * 4);
+    }
+}

@@ -1,0 +1,203 @@
+/* ops: one recorder an op: kernel, specialization constants, bindings, push constants, grid.
+ *
+ * Formulas and shapes are in ops.h; mapping and numerics at the head of each shader. */
+#include "gpu.h"
+
+#include "../../shaders/push.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct binding in(struct buf b) { return (struct binding){.buf = b}; }
+static struct binding out(struct buf b) { return (struct binding){.buf = b, .write = true}; }
+
+/* kernel[_suffix][_bda|_shared] */
+static void kernel_name(char *name, size_t bytes, const char *kernel, const char *suffix, const char *variant)
+{
+    snprintf(name, bytes, "%s%s%s%s", kernel, suffix[0] ? "_" : "", suffix, variant);
+}
+
+static uint32_t groups(uint64_t n, uint64_t each) { return (uint32_t)((n + each - 1) / each); }
+
+/* Spreads n workgroups over x and y, since x may be limited to 65,535. */
+static void grid(const struct gpu_backend *g, uint32_t n, uint32_t *x, uint32_t *y)
+{
+    *x = MIN(n, MIN(g->device.physical.limits.max_groups_x, 65535u));
+    *y = groups(n, *x);
+}
+
+static enum pumice_status embed(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    const uint32_t lanes = g->tuning.norm_lanes < 64 ? g->tuning.norm_lanes : 64;
+    char name[64];
+    kernel_name(name, sizeof name, "embed", layout_suffix(op->w->type), "");
+    for (uint32_t i = 0; i < op->w->n_parts; i++) {
+        const struct weight_part *part = &op->w->parts[i];
+        const struct embed_push push = {.row0 = part->row0, .n_rows = part->n, .k = op->w->k,
+                                        .row_words = (uint32_t)layout_row_words(op->w->type, op->w->k), .T = op->T};
+        const uint32_t spec[] = {lanes, part->layout.rows, part->layout.vec};
+        struct dispatch d = {.bindings = {in(part->buf), in(op->step), out(op->y)}, .push = &push,
+                             .groups = {groups(op->w->k, 32ull * lanes), op->T, 1}};
+        TRY(pipeline_get(&g->pipelines, name, 3, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+        TRY(recorder_dispatch(r, &d));
+    }
+fail:
+    return st;
+}
+
+static enum pumice_status rms_norm(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct rms_norm_push push = {.D = op->w->k, .eps = op->eps};
+    const uint32_t spec[] = {g->tuning.norm_lanes};
+    struct dispatch d = {.bindings = {in(op->w->parts[0].buf), in(op->x), out(op->y)}, .push = &push, .groups = {op->T, 1, 1}};
+    TRY(pipeline_get(&g->pipelines, g->tuning.shared_reduce ? "rms_norm_shared" : "rms_norm", 3, sizeof push, spec,
+                     COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
+static uint32_t columns(const struct gpu_tuning *t, uint32_t T)
+{
+    uint32_t cols = 1;
+    while (cols < T && cols < t->max_cols) cols *= 2;
+    return cols;
+}
+
+/* matvec and matmul differ in kernel, constants and grid only. */
+static enum pumice_status matmul_part(struct gpu_backend *g, struct recorder *r, const struct op *op,
+                                      const struct weight_part *part, bool tiled)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct gpu_tuning *t = &g->tuning;
+    const uint32_t k = op->w->k, cols = columns(t, op->T);
+    const uint32_t rows_a_group = tiled ? 64 : t->lane_rows ? t->lanes : t->rows;
+    const uint32_t spec[] = {tiled ? 128 : t->lanes, part->layout.rows, part->layout.vec, t->lane_rows, t->lane_rows ? 1 : t->rows,
+                             cols, k % 32 != 0};
+    const VkDeviceAddress address = g->memory.blocks[part->buf.memory].address + part->buf.offset;
+    struct matmul_push push = {.rows = part->n, .k = k, .row_words = (uint32_t)layout_row_words(op->w->type, k),
+                               .x_at = op->x_row * k, .y_at = part->row0, .n = op->w->n, .T = op->T, .add = op->add,
+                               .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32)};
+    struct dispatch d = {.bindings = {in(part->buf), in(op->x), out(op->y)}, .push = &push,
+                         .flops = 2.0 * part->n * k * op->T};
+    char name[64];
+    kernel_name(name, sizeof name, tiled ? "matmul" : "matvec", layout_suffix(op->w->type),
+                t->by_address ? "_bda" : t->shared_reduce && !tiled ? "_shared" : "");
+    grid(g, groups(part->n, rows_a_group), &push.groups_x, &d.groups[1]);
+    d.groups[0] = push.groups_x;
+    d.groups[2] = groups(op->T, tiled ? 32 : cols);
+    TRY(pipeline_get(&g->pipelines, name, 3, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
+static enum pumice_status matmul(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    const bool tiled = g->tuning.matmul_from && op->T >= g->tuning.matmul_from;
+    for (uint32_t i = 0; i < op->w->n_parts; i++) TRY(matmul_part(g, r, op, &op->w->parts[i], tiled));
+fail:
+    return st;
+}
+
+/* base^(-2i/E) / 2 pi turns a position, as 64-bit fractions, high word first. */
+static enum pumice_status rope_table(struct gpu_backend *g, uint32_t E, float base, struct buf *out_buf)
+{
+    enum pumice_status st = PUMICE_OK;
+    for (uint32_t i = 0; i < g->n_ropes; i++)
+        if (g->ropes[i].E == E && g->ropes[i].base == base) {
+            *out_buf = g->ropes[i].buf;
+            return PUMICE_OK;
+        }
+    uint32_t table[256];
+    struct rope_table *t = &g->ropes[g->n_ropes];
+    if (g->n_ropes == GPU_MAX_ROPE || E > 256)
+        return err_set(PUMICE_UNSUPPORTED, "too many RoPE tables, or heads of %u > 256 dimensions; this model cannot run on "
+                       "Vulkan yet, use --device cpu", E);
+    for (uint32_t i = 0; i < E / 2; i++) {
+        const double turns = pow((double)base, -2.0 * i / E) / 6.283185307179586476925;
+        const double fraction = turns - floor(turns);
+        const double high = floor(fraction * 4294967296.0);
+        table[2 * i] = (uint32_t)high;
+        table[2 * i + 1] = (uint32_t)((fraction * 4294967296.0 - high) * 4294967296.0);
+    }
+    *t = (struct rope_table){.E = E, .base = base};
+    TRY(memory_create(&g->memory, MEM_SCRATCH, E * 4ull, "rope table", &t->buf));
+    TRY(memory_write(&g->memory, t->buf, 0, table, E * 4ull));
+    g->n_ropes++;
+    *out_buf = t->buf;
+fail:
+    return st;
+}
+
+static enum pumice_status qk_norm_rope_kv(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct buf turns = {0};
+    TRY(rope_table(g, op->E, op->rope_base, &turns));
+    const struct qk_norm_rope_kv_push push = {.H = op->H, .G = op->G, .eps = op->eps};
+    const bool norm = op->w && op->w2;
+    const uint32_t spec[] = {g->tuning.head_lanes, op->E, norm};
+    struct dispatch d = {.bindings = {out(op->x), in(op->y), in(op->z), in(norm ? op->w->parts[0].buf : turns),
+                                      in(norm ? op->w2->parts[0].buf : turns), out(op->k_cache), out(op->v_cache),
+                                      in(op->step), in(turns)},
+                         .push = &push, .groups = {op->H + 2 * op->G, op->T, 1}};
+    TRY(pipeline_get(&g->pipelines, g->tuning.shared_reduce ? "qk_norm_rope_kv_shared" : "qk_norm_rope_kv", 9, sizeof push,
+                     spec, COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
+static enum pumice_status attention(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    if (op->E % 4)
+        return err_set(PUMICE_UNSUPPORTED, "heads of %u dimensions: a multiple of 4 is needed on Vulkan; use --device cpu", op->E);
+    const struct attention_push push = {.H = op->H, .G = op->G, .scale = op->scale};
+    const uint32_t spec[] = {g->tuning.attention_lanes, op->E};
+    struct dispatch d = {.bindings = {in(op->x), in(op->k_cache), in(op->v_cache), in(op->step), out(op->y)}, .push = &push,
+                         .groups = {op->H, op->T, 1}, .flops = 4.0 * op->H * op->T * op->E * (op->C / 2.0)};
+    TRY(pipeline_get(&g->pipelines, g->tuning.shared_reduce ? "attention_shared" : "attention", 5, sizeof push, spec,
+                     COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
+static enum pumice_status swiglu(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    const uint32_t lanes = g->tuning.norm_lanes;
+    const struct swiglu_push push = {.n = op->T * op->D};
+    const uint32_t spec[] = {lanes};
+    struct dispatch d = {.bindings = {in(op->x), in(op->z), out(op->y)}, .push = &push, .groups = {0, 0, 1}};
+    grid(g, groups(push.n, lanes), &d.groups[0], &d.groups[1]);
+    TRY(pipeline_get(&g->pipelines, "swiglu", 3, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
+enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    TRY(recorder_op_begin(r, op->label ? op->label : op_kind_name(op->kind)));
+    switch (op->kind) {
+    case OP_EMBED: TRY(embed(g, r, op)); break;
+    case OP_RMS_NORM: TRY(rms_norm(g, r, op)); break;
+    case OP_MATMUL: TRY(matmul(g, r, op)); break;
+    case OP_QK_NORM_ROPE_KV: TRY(qk_norm_rope_kv(g, r, op)); break;
+    case OP_ATTENTION: TRY(attention(g, r, op)); break;
+    case OP_SWIGLU: TRY(swiglu(g, r, op)); break;
+    case OP_COPY: TRY(recorder_copy(r, op->x, op->y, op->x.bytes)); break;
+    case OP_N_KINDS: break;
+    }
+    TRY(recorder_op_end(r));
+fail:
+    return st;
+}

@@ -1,0 +1,38 @@
+/* pipeline: compute pipelines by kernel name and specialization constants, made once, and the cache on disk.
+ *
+ * All kernels bind storage buffers 0..n-1 of set 0 and one push-constant block. The disk cache is a hint: keyed by
+ * device and driver UUID, checked by a hash, ignored when it does not fit. */
+#ifndef PUMICE_PIPELINE_H
+#define PUMICE_PIPELINE_H
+
+#include "device.h"
+
+enum { PIPELINE_MAX_SPEC = 8, PIPELINE_MAX_BINDINGS = 10 };
+
+struct pipeline {
+    const char *kernel;
+    uint32_t spec[PIPELINE_MAX_SPEC], n_spec;
+    uint32_t n_bindings, push_bytes;
+    VkDescriptorSetLayout set_layout;
+    VkPipelineLayout layout;
+    VkPipeline handle;
+    struct pipeline *next;
+};
+
+struct pipelines {
+    struct device *device;
+    struct pipeline *first;
+    VkPipelineCache cache;
+    char cache_path[1024]; /* "" = none */
+    uint32_t n_created;    /* since the cache was read */
+    struct arena arena;
+};
+
+enum pumice_status pipelines_init(struct pipelines *ps, struct device *d);
+void pipelines_fini(struct pipelines *ps); /* writes the disk cache when pipelines were created */
+
+/* spec[i] becomes specialization constant i (0 = lanes a workgroup). Fails UNSUPPORTED for an unknown kernel. */
+enum pumice_status pipeline_get(struct pipelines *ps, const char *kernel, uint32_t n_bindings, uint32_t push_bytes,
+                                const uint32_t *spec, uint32_t n_spec, const struct pipeline **out);
+
+#endif

@@ -1,0 +1,250 @@
+/* record: see record.h. */
+#include "record.h"
+
+#include <string.h>
+
+/* A submission holds about this much work: well under the driver watchdogs' limits on slow integrated GPUs
+ * (0.5 TFLOP/s effective -> 80 ms). */
+static const double flops_a_submission = 4e10;
+enum { RECORD_MAX_QUERIES = 8192 };
+
+enum pumice_status recorder_init(struct recorder *r, struct device *d, struct memory *m, bool perf)
+{
+    enum pumice_status st = PUMICE_OK;
+    memset(r, 0, sizeof *r);
+    r->device = d;
+    r->memory = m;
+    r->perf = perf && d->physical.limits.timestamp_ns > 0;
+    const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                          .queueFamilyIndex = d->physical.queue_family};
+    VK_TRY(d->vk.CreateCommandPool(d->handle, &pool, NULL, &r->command_pool));
+    if (r->perf) {
+        const VkQueryPoolCreateInfo queries = {.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO,
+                                               .queryType = VK_QUERY_TYPE_TIMESTAMP, .queryCount = RECORD_MAX_QUERIES};
+        VK_TRY(d->vk.CreateQueryPool(d->handle, &queries, NULL, &r->queries));
+    }
+    return PUMICE_OK;
+fail:
+    recorder_fini(r);
+    return st;
+}
+
+void recorder_fini(struct recorder *r)
+{
+    struct device *d = r->device;
+    if (!d) return;
+    for (uint32_t i = 0; i < r->n_pools; i++) d->vk.DestroyDescriptorPool(d->handle, r->pools[i], NULL);
+    if (r->queries) d->vk.DestroyQueryPool(d->handle, r->queries, NULL);
+    if (r->command_pool) d->vk.DestroyCommandPool(d->handle, r->command_pool, NULL); /* frees the command buffers */
+    memset(r, 0, sizeof *r);
+}
+
+static enum pumice_status command_begin(struct recorder *r)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct device *d = r->device;
+    if (r->open) return PUMICE_OK;
+    if (r->n_commands == RECORD_MAX_COMMANDS)
+        return err_set(PUMICE_UNSUPPORTED, "a step of this model needs more than %d submissions; use a smaller batch or model",
+                       RECORD_MAX_COMMANDS);
+    const VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                                  .commandPool = r->command_pool,
+                                                  .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1};
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    VK_TRY(d->vk.AllocateCommandBuffers(d->handle, &allocate, &r->commands[r->n_commands]));
+    VK_TRY(d->vk.BeginCommandBuffer(r->commands[r->n_commands], &begin));
+    r->n_commands++;
+    r->open = true;
+    r->flops = 0;
+fail:
+    return st;
+}
+
+static VkCommandBuffer current(const struct recorder *r) { return r->commands[r->n_commands - 1]; }
+
+static enum pumice_status command_end(struct recorder *r)
+{
+    enum pumice_status st = PUMICE_OK;
+    if (r->open) VK_TRY(r->device->vk.EndCommandBuffer(current(r)));
+    r->open = false;
+fail:
+    return st;
+}
+
+/* --- barriers: here and nowhere else -------------------------------------------------------------------- */
+
+static bool overlaps(const struct range *list, uint32_t n, struct range with)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (list[i].memory == with.memory && list[i].begin < with.end && with.begin < list[i].end) return true;
+    return false;
+}
+
+static void barrier(struct recorder *r)
+{
+    const VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+    const VkMemoryBarrier all = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                 .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+                                 .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
+                                                  VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT};
+    r->device->vk.CmdPipelineBarrier(current(r), stages, stages, 0, 1, &all, 0, NULL, 0, NULL);
+    r->n_reads = r->n_writes = 0;
+    r->n_barriers++;
+}
+
+/* Inserts a barrier when what comes next touches what came before, then remembers the ranges. A plan's first command
+ * needs none: the wait at the end of the run before it ordered everything. */
+static void order(struct recorder *r, const struct range *ranges, const bool *write, uint32_t n)
+{
+    bool conflict = r->n_reads + n > RECORD_MAX_TRACKED || r->n_writes + n > RECORD_MAX_TRACKED;
+    for (uint32_t i = 0; i < n && !conflict; i++)
+        conflict = overlaps(r->writes, r->n_writes, ranges[i]) ||
+                   (write[i] && overlaps(r->reads, r->n_reads, ranges[i]));
+    if (conflict) barrier(r);
+    for (uint32_t i = 0; i < n; i++) {
+        if (write[i]) r->writes[r->n_writes++] = ranges[i];
+        else if (r->memory->blocks[ranges[i].memory].use != MEM_WEIGHT) r->reads[r->n_reads++] = ranges[i];
+    }
+}
+
+/* --- ops --------------------------------------------------------------------------------------------------- */
+
+static void timestamp(struct recorder *r)
+{
+    if (!r->perf || r->n_queries == RECORD_MAX_QUERIES) return;
+    r->device->vk.CmdWriteTimestamp(current(r), VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, r->queries, r->n_queries++);
+}
+
+enum pumice_status recorder_op_begin(struct recorder *r, const char *label)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct device *d = r->device;
+    TRY(command_begin(r));
+    if (r->perf && r->n_queries == 0) {
+        d->vk.CmdResetQueryPool(current(r), r->queries, 0, RECORD_MAX_QUERIES);
+        timestamp(r);
+    }
+    if (d->vk.CmdBeginDebugUtilsLabelEXT) {
+        const VkDebugUtilsLabelEXT info = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_LABEL_EXT, .pLabelName = label};
+        d->vk.CmdBeginDebugUtilsLabelEXT(current(r), &info);
+    }
+fail:
+    return st;
+}
+
+enum pumice_status recorder_op_end(struct recorder *r)
+{
+    struct device *d = r->device;
+    if (d->vk.CmdEndDebugUtilsLabelEXT) d->vk.CmdEndDebugUtilsLabelEXT(current(r));
+    if (r->perf) {
+        barrier(r); /* so that an op's time is its own */
+        timestamp(r);
+    }
+    return r->flops > flops_a_submission ? command_end(r) : PUMICE_OK;
+}
+
+static enum pumice_status new_set(struct recorder *r, const struct pipeline *p, VkDescriptorSet *set)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct device *d = r->device;
+    if (r->pool_left == 0) {
+        if (r->n_pools == RECORD_MAX_POOLS)
+            return err_set(PUMICE_UNSUPPORTED, "a step of this model needs more than %d dispatches; it has too many layers",
+                           RECORD_MAX_POOLS * RECORD_POOL_SETS);
+        const VkDescriptorPoolSize size = {.type = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                           .descriptorCount = RECORD_POOL_SETS * PIPELINE_MAX_BINDINGS};
+        const VkDescriptorPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO,
+                                                 .maxSets = RECORD_POOL_SETS, .poolSizeCount = 1, .pPoolSizes = &size};
+        VK_TRY(d->vk.CreateDescriptorPool(d->handle, &pool, NULL, &r->pools[r->n_pools]));
+        r->n_pools++;
+        r->pool_left = RECORD_POOL_SETS;
+    }
+    const VkDescriptorSetAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
+                                                  .descriptorPool = r->pools[r->n_pools - 1], .descriptorSetCount = 1,
+                                                  .pSetLayouts = &p->set_layout};
+    VK_TRY(d->vk.AllocateDescriptorSets(d->handle, &allocate, set));
+    r->pool_left--;
+fail:
+    return st;
+}
+
+enum pumice_status recorder_dispatch(struct recorder *r, const struct dispatch *x)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct device *d = r->device;
+    const struct pipeline *p = x->pipeline;
+    VkDescriptorBufferInfo infos[PIPELINE_MAX_BINDINGS];
+    VkWriteDescriptorSet writes[PIPELINE_MAX_BINDINGS];
+    struct range ranges[PIPELINE_MAX_BINDINGS];
+    bool write[PIPELINE_MAX_BINDINGS];
+    VkDescriptorSet set = VK_NULL_HANDLE;
+    TRY(new_set(r, p, &set));
+    for (uint32_t i = 0; i < p->n_bindings; i++) {
+        const struct binding *b = &x->bindings[i];
+        const uint64_t begin = b->buf.offset + b->at, bytes = b->bytes ? b->bytes : b->buf.bytes - b->at;
+        if (bytes > d->physical.limits.max_storage_range) {
+            st = err_set(PUMICE_UNSUPPORTED, "%s binds at most %.0f MiB and %.0f MiB are needed; use a smaller context (-c)",
+                         d->physical.info.name, (double)d->physical.limits.max_storage_range / 1048576.0,
+                         (double)bytes / 1048576.0);
+            goto fail;
+        }
+        infos[i] = (VkDescriptorBufferInfo){.buffer = r->memory->blocks[b->buf.memory].buffer, .offset = begin,
+                                            .range = (bytes + 3) / 4 * 4};
+        writes[i] = (VkWriteDescriptorSet){.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET, .dstSet = set, .dstBinding = i,
+                                           .descriptorCount = 1, .descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
+                                           .pBufferInfo = &infos[i]};
+        ranges[i] = (struct range){.memory = b->buf.memory, .begin = begin, .end = begin + bytes};
+        write[i] = b->write;
+    }
+    d->vk.UpdateDescriptorSets(d->handle, p->n_bindings, writes, 0, NULL);
+    order(r, ranges, write, p->n_bindings);
+    d->vk.CmdBindPipeline(current(r), VK_PIPELINE_BIND_POINT_COMPUTE, p->handle);
+    d->vk.CmdBindDescriptorSets(current(r), VK_PIPELINE_BIND_POINT_COMPUTE, p->layout, 0, 1, &set, 0, NULL);
+    d->vk.CmdPushConstants(current(r), p->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, p->push_bytes, x->push);
+    d->vk.CmdDispatch(current(r), x->groups[0], x->groups[1], x->groups[2]);
+    r->n_dispatches++;
+    r->flops += x->flops;
+fail:
+    return st;
+}
+
+enum pumice_status recorder_copy(struct recorder *r, struct buf src, struct buf dst, uint64_t bytes)
+{
+    const struct range ranges[2] = {{src.memory, src.offset, src.offset + bytes}, {dst.memory, dst.offset, dst.offset + bytes}};
+    const bool write[2] = {false, true};
+    const VkBufferCopy region = {.srcOffset = src.offset, .dstOffset = dst.offset, .size = bytes};
+    order(r, ranges, write, 2);
+    r->device->vk.CmdCopyBuffer(current(r), r->memory->blocks[src.memory].buffer, r->memory->blocks[dst.memory].buffer, 1,
+                                &region);
+    return PUMICE_OK;
+}
+
+enum pumice_status recorder_finish(struct recorder *r)
+{
+    enum pumice_status st = PUMICE_OK;
+    const VkMemoryBarrier host = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                  .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+                                  .dstAccessMask = VK_ACCESS_HOST_READ_BIT | VK_ACCESS_SHADER_READ_BIT |
+                                                   VK_ACCESS_SHADER_WRITE_BIT};
+    TRY(command_begin(r));
+    r->device->vk.CmdPipelineBarrier(current(r), VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                                     VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &host, 0, NULL,
+                                     0, NULL);
+    TRY(command_end(r));
+fail:
+    return st;
+}
+
+enum pumice_status recorder_run(struct recorder *r, uint64_t *ticks)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct device *d = r->device;
+    uint64_t value = 0;
+    for (uint32_t i = 0; i < r->n_commands; i++) TRY(queue_submit(d, 1, &r->commands[i], &value));
+    TRY(queue_wait(d, value));
+    if (ticks && r->n_queries)
+        VK_TRY(d->vk.GetQueryPoolResults(d->handle, r->queries, 0, r->n_queries, r->n_queries * sizeof *ticks, ticks,
+                                         sizeof *ticks, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
+fail:
+    return st;
+}

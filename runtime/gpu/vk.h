@@ -1,0 +1,59 @@
+/* vk: the Vulkan entry points pumice calls, in one table a device.
+ *
+ * Nothing links against the loader: it is opened at run time, so that the program starts on machines without
+ * Vulkan. Tests may replace entries of the table to simulate failures and smaller devices. */
+#ifndef PUMICE_VK_H
+#define PUMICE_VK_H
+
+#define VK_NO_PROTOTYPES
+#include <vulkan/vulkan.h>
+
+#include "../base.h"
+
+#define VK_INSTANCE_CALLS(X)                                                                                 \
+    X(DestroyInstance) X(EnumeratePhysicalDevices) X(GetPhysicalDeviceProperties)                            \
+    X(GetPhysicalDeviceProperties2) X(GetPhysicalDeviceFeatures2) X(GetPhysicalDeviceMemoryProperties)       \
+    X(GetPhysicalDeviceQueueFamilyProperties) X(EnumerateDeviceExtensionProperties) X(CreateDevice)          \
+    X(GetDeviceProcAddr)
+
+#define VK_DEVICE_CALLS(X)                                                                                   \
+    X(DestroyDevice) X(GetDeviceQueue) X(DeviceWaitIdle) X(AllocateMemory) X(FreeMemory) X(MapMemory)        \
+    X(CreateBuffer) X(DestroyBuffer) X(BindBufferMemory) X(GetBufferMemoryRequirements)                      \
+    X(GetBufferDeviceAddress) X(CreateShaderModule) X(DestroyShaderModule) X(CreateDescriptorSetLayout)      \
+    X(DestroyDescriptorSetLayout) X(CreateDescriptorPool) X(DestroyDescriptorPool) X(AllocateDescriptorSets) \
+    X(UpdateDescriptorSets) X(CreatePipelineLayout) X(DestroyPipelineLayout) X(CreateComputePipelines)       \
+    X(DestroyPipeline) X(CreatePipelineCache) X(DestroyPipelineCache) X(GetPipelineCacheData)                \
+    X(CreateCommandPool) X(DestroyCommandPool) X(AllocateCommandBuffers) X(FreeCommandBuffers)               \
+    X(BeginCommandBuffer) X(EndCommandBuffer) X(CmdBindPipeline) X(CmdBindDescriptorSets)                    \
+    X(CmdPushConstants) X(CmdDispatch) X(CmdPipelineBarrier) X(CmdCopyBuffer) X(CmdResetQueryPool)           \
+    X(CmdWriteTimestamp) X(CreateQueryPool) X(DestroyQueryPool) X(GetQueryPoolResults) X(QueueSubmit)        \
+    X(CreateSemaphore) X(DestroySemaphore) X(WaitSemaphores)
+
+/* Present only with VK_EXT_debug_utils (validation or debug builds); may be NULL. */
+#define VK_DEBUG_CALLS(X) X(SetDebugUtilsObjectNameEXT) X(CmdBeginDebugUtilsLabelEXT) X(CmdEndDebugUtilsLabelEXT)
+
+#define VK_DECLARE(name) PFN_vk##name name;
+struct vk_instance_calls {
+    VK_INSTANCE_CALLS(VK_DECLARE)
+};
+struct vk_device_calls {
+    VK_DEVICE_CALLS(VK_DECLARE)
+    VK_DEBUG_CALLS(VK_DECLARE)
+};
+#undef VK_DECLARE
+
+/* Sets the error text for a failed call and maps the result: out of memory -> MEMORY, else DEVICE. */
+enum pumice_status vk_fail(VkResult result, const char *call);
+const char *vk_result_name(VkResult result);
+
+/* Needs a local `enum pumice_status st` and a label `fail`. */
+#define VK_TRY(call)                                                                                         \
+    do {                                                                                                     \
+        VkResult vk_result_ = (call);                                                                        \
+        if (vk_result_ < 0) {                                                                                \
+            st = vk_fail(vk_result_, #call);                                                                 \
+            goto fail;                                                                                       \
+        }                                                                                                    \
+    } while (0)
+
+#endif

@@ -1,0 +1,92 @@
+/* ops: builders that turn a call of the forward pass into a struct op, what an op moves, and the choice of back end. */
+#include "ops.h"
+
+#include "gguf.h"
+
+#include <string.h>
+
+const char *op_kind_name(enum op_kind kind)
+{
+    static const char *const names[OP_N_KINDS] = {"embed", "rms_norm", "matmul", "qk_norm_rope_kv", "attention", "swiglu",
+                                                  "copy"};
+    return (unsigned)kind < OP_N_KINDS ? names[kind] : "?";
+}
+
+static enum pumice_status record(struct plan *p, const struct op *op) { return p->backend->calls->record(p, op); }
+
+enum pumice_status op_embed(struct plan *p, const char *label, const struct weight *table, struct buf step, struct buf y,
+                            uint32_t T)
+{
+    return record(p, &(struct op){.kind = OP_EMBED, .label = label, .w = table, .step = step, .y = y, .T = T, .D = table->k});
+}
+
+enum pumice_status op_rms_norm(struct plan *p, const char *label, struct buf x, const struct weight *w, struct buf y,
+                               uint32_t T, float eps)
+{
+    return record(p, &(struct op){.kind = OP_RMS_NORM, .label = label, .x = x, .w = w, .y = y, .T = T, .D = w->k, .eps = eps});
+}
+
+enum pumice_status op_matmul(struct plan *p, const char *label, struct buf x, uint32_t x_row, const struct weight *w,
+                             struct buf y, uint32_t T, bool add)
+{
+    return record(p, &(struct op){.kind = OP_MATMUL, .label = label, .x = x, .x_row = x_row, .w = w, .y = y, .T = T,
+                                  .D = w->k, .add = add});
+}
+
+enum pumice_status op_qk_norm_rope_kv(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k,
+                                      struct buf v, const struct weight *q_norm, const struct weight *k_norm,
+                                      struct buf k_cache, struct buf v_cache, uint32_t T, uint32_t H, uint32_t G,
+                                      uint32_t E, uint32_t C, float eps, float rope_base)
+{
+    return record(p, &(struct op){.kind = OP_QK_NORM_ROPE_KV, .label = label, .step = step, .x = q, .y = k, .z = v,
+                                  .w = q_norm, .w2 = k_norm, .k_cache = k_cache, .v_cache = v_cache, .T = T, .H = H, .G = G,
+                                  .E = E, .C = C, .eps = eps, .rope_base = rope_base});
+}
+
+enum pumice_status op_attention(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k_cache,
+                                struct buf v_cache, struct buf y, uint32_t T, uint32_t H, uint32_t G, uint32_t E,
+                                uint32_t C, float scale)
+{
+    return record(p, &(struct op){.kind = OP_ATTENTION, .label = label, .step = step, .x = q, .y = y, .k_cache = k_cache,
+                                  .v_cache = v_cache, .T = T, .H = H, .G = G, .E = E, .C = C, .scale = scale});
+}
+
+enum pumice_status op_swiglu(struct plan *p, const char *label, struct buf gate, struct buf up, struct buf y, uint32_t T,
+                             uint32_t F)
+{
+    return record(p, &(struct op){.kind = OP_SWIGLU, .label = label, .x = gate, .z = up, .y = y, .T = T, .D = F});
+}
+
+enum pumice_status op_copy(struct plan *p, const char *label, struct buf x, struct buf y, uint64_t bytes)
+{
+    x.bytes = y.bytes = bytes;
+    return record(p, &(struct op){.kind = OP_COPY, .label = label, .x = x, .y = y});
+}
+
+uint64_t op_bytes(const struct op *op, uint32_t past)
+{
+    const uint64_t T = op->T, D = op->D, heads = (uint64_t)op->H * op->E, kv = (uint64_t)op->G * op->E;
+    switch (op->kind) {
+    case OP_EMBED: return T * (op->w->bytes / op->w->n + D * 4);
+    case OP_RMS_NORM: return T * D * 8 + D * 4;
+    case OP_MATMUL: return op->w->bytes + T * (D + (uint64_t)op->w->n * (op->add ? 2 : 1)) * 4;
+    case OP_QK_NORM_ROPE_KV: return T * (heads * 8 + kv * 2 * (4 + 2));
+    case OP_ATTENTION: return T * heads * 8 + (past + T) * kv * 2 * 2; /* each KV row once: what must be read */
+    case OP_SWIGLU: return T * D * 12;
+    case OP_COPY: return op->x.bytes * 2;
+    case OP_N_KINDS: break;
+    }
+    return 0;
+}
+
+/* The order of preference is in pumice.h at pumice_engine_params.device. */
+enum pumice_status backend_create(const struct backend_options *options, struct backend **out)
+{
+    const char *device = options->device;
+    const bool automatic = !device || !device[0] || strcmp(device, "auto") == 0;
+    if (!automatic && (strcmp(device, "cpu") == 0 || strcmp(device, "reference") == 0)) return cpu_backend_create(options, out);
+    const enum pumice_status st = gpu_backend_create(options, out);
+    if (st != PUMICE_UNSUPPORTED || !automatic || options->validate) return st;
+    log_line(PUMICE_LOG_WARN, "no Vulkan device: %s; going on with the CPU back end", pumice_error());
+    return cpu_backend_create(options, out);
+}

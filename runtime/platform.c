@@ -1,0 +1,311 @@
+/* platform: see platform.h. The POSIX twin. */
+#define _GNU_SOURCE
+#include "platform.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* --- files -------------------------------------------------------------------------------------- */
+
+static enum pumice_status open_regular(const char *path, int *fd, uint64_t *bytes)
+{
+    struct stat s;
+    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (*fd < 0) return err_set(PUMICE_IO, "cannot open %s: %s; check the path", path, strerror(errno));
+    enum pumice_status st = PUMICE_OK;
+    if (fstat(*fd, &s) != 0) st = err_set(PUMICE_IO, "cannot read %s: %s", path, strerror(errno));
+    else if (S_ISDIR(s.st_mode)) st = err_set(PUMICE_FORMAT, "%s is a directory; name the file inside it", path);
+    else if (!S_ISREG(s.st_mode)) st = err_set(PUMICE_FORMAT, "%s is not a regular file", path);
+    else if (s.st_size == 0) st = err_set(PUMICE_FORMAT, "%s is empty; download it again", path);
+    else *bytes = (uint64_t)s.st_size;
+    if (st != PUMICE_OK) {
+        close(*fd);
+        *fd = -1;
+    }
+    return st;
+}
+
+enum pumice_status platform_map(const char *path, struct mapping *out)
+{
+    enum pumice_status st = PUMICE_OK;
+    int fd = -1;
+    size_t bytes = 0;
+    memset(out, 0, sizeof *out);
+    TRY(open_regular(path, &fd, &out->bytes));
+    if (!size_of_u64(out->bytes, &bytes)) {
+        st = err_set(PUMICE_UNSUPPORTED, "%s is too large for this machine's address space", path);
+        goto fail;
+    }
+    void *p = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (p == MAP_FAILED) {
+        st = err_set(PUMICE_IO, "cannot map %s: %s", path, strerror(errno));
+        goto fail;
+    }
+    out->data = p;
+    close(fd); /* the mapping keeps the file open */
+    return PUMICE_OK;
+fail:
+    if (fd >= 0) close(fd);
+    memset(out, 0, sizeof *out);
+    return st;
+}
+
+void platform_unmap(struct mapping *m)
+{
+    if (!m || !m->data) return;
+    munmap((void *)(uintptr_t)m->data, (size_t)m->bytes);
+    memset(m, 0, sizeof *m);
+}
+
+static void advise(const struct mapping *m, uint64_t offset, uint64_t bytes, int advice)
+{
+    const uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    if (!m || !m->data || offset >= m->bytes) return;
+    const uint64_t begin = offset / page * page, end = MIN(m->bytes, offset + bytes);
+    (void)madvise((void *)(uintptr_t)(m->data + begin), (size_t)(end - begin), advice); /* only a hint */
+}
+
+void platform_map_want(const struct mapping *m, uint64_t offset, uint64_t bytes) { advise(m, offset, bytes, MADV_WILLNEED); }
+void platform_map_drop(const struct mapping *m, uint64_t offset, uint64_t bytes) { advise(m, offset, bytes, MADV_DONTNEED); }
+
+enum pumice_status platform_read(const char *path, uint64_t max_bytes, char **data, size_t *bytes)
+{
+    enum pumice_status st = PUMICE_OK;
+    int fd = -1;
+    uint64_t size = 0;
+    *data = NULL;
+    *bytes = 0;
+    TRY(open_regular(path, &fd, &size));
+    if (size > max_bytes) {
+        st = err_set(PUMICE_FORMAT, "%s is larger than %llu bytes: not a file of this kind", path, (unsigned long long)max_bytes);
+        goto fail;
+    }
+    *data = mem_alloc((size_t)size + 1);
+    if (!*data) {
+        st = err_memory(path, size);
+        goto fail;
+    }
+    while (*bytes < size) {
+        const ssize_t n = read(fd, *data + *bytes, (size_t)size - *bytes);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) {
+            st = err_set(PUMICE_IO, "cannot read %s: %s", path, n < 0 ? strerror(errno) : "it became shorter");
+            goto fail;
+        }
+        *bytes += (size_t)n;
+    }
+    (*data)[*bytes] = '\0';
+    close(fd);
+    return PUMICE_OK;
+fail:
+    if (fd >= 0) close(fd);
+    mem_free(*data);
+    *data = NULL;
+    *bytes = 0;
+    return st;
+}
+
+static bool write_all(int fd, const char *data, size_t bytes)
+{
+    while (bytes) {
+        const ssize_t n = write(fd, data, bytes);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        data += n;
+        bytes -= (size_t)n;
+    }
+    return true;
+}
+
+enum pumice_status platform_write_atomic(const char *path, const void *data, size_t bytes)
+{
+    char temporary[4096], directory[4096];
+    const int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
+    if (n < 0 || (size_t)n >= sizeof temporary) return err_set(PUMICE_IO, "the path %.200s... is too long", path);
+    memcpy(directory, path, strlen(path) + 1);
+    char *slash = strrchr(directory, '/');
+    if (slash) slash[slash == directory] = '\0';
+    else memcpy(directory, ".", 2);
+    const int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
+    if (fd < 0) return err_set(PUMICE_IO, "cannot write in %s: %s", directory, strerror(errno));
+    bool ok = write_all(fd, data, bytes) && fsync(fd) == 0;
+    int why = ok ? 0 : errno;
+    if (close(fd) != 0 && ok) ok = false, why = errno;
+    if (ok && rename(temporary, path) != 0) ok = false, why = errno;
+    if (!ok) {
+        unlink(temporary);
+        return err_set(PUMICE_IO, "cannot write %s: %s; the old file is unchanged", path, strerror(why));
+    }
+    const int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir >= 0) {
+        (void)fsync(dir); /* some file systems cannot; the rename is done all the same */
+        close(dir);
+    }
+    return PUMICE_OK;
+}
+
+bool platform_exists(const char *path) { return access(path, F_OK) == 0; }
+
+/* --- directories -------------------------------------------------------------------------------- */
+
+static enum pumice_status make_directories(char *path)
+{
+    for (char *p = path + 1;; p++) {
+        if (*p && *p != '/') continue;
+        const char was = *p;
+        *p = '\0';
+        if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+            const enum pumice_status st = err_set(PUMICE_IO, "cannot make the directory %s: %s", path, strerror(errno));
+            *p = was;
+            return st;
+        }
+        *p = was;
+        if (!was) return PUMICE_OK;
+    }
+}
+
+enum pumice_status platform_dir(enum platform_dir which, char *out, size_t out_bytes)
+{
+    static const char *const variables[] = {"XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"};
+    static const char *const defaults[] = {".cache", ".local/share", ".config"};
+    const char *base = getenv(variables[which]), *home = getenv("HOME");
+    int n = -1;
+    if (base && base[0] == '/') n = snprintf(out, out_bytes, "%s/pumice", base);
+    else if (home && home[0] == '/') n = snprintf(out, out_bytes, "%s/%s/pumice", home, defaults[which]);
+    else return err_set(PUMICE_IO, "neither %s nor HOME is set to an absolute path; set one", variables[which]);
+    if (n < 0 || (size_t)n >= out_bytes) return err_set(PUMICE_IO, "the path of %s is too long", variables[which]);
+    return make_directories(out);
+}
+
+/* --- threads and clock ---------------------------------------------------------------------------- */
+
+struct platform_thread {
+    pthread_t handle;
+    void (*run)(void *);
+    void *user;
+};
+struct platform_mutex {
+    pthread_mutex_t handle;
+};
+struct platform_cond {
+    pthread_cond_t handle;
+};
+
+static void *thread_main(void *p)
+{
+    struct platform_thread *t = p;
+    t->run(t->user);
+    return NULL;
+}
+
+enum pumice_status platform_thread_create(void (*run)(void *), void *user, struct platform_thread **out)
+{
+    struct platform_thread *t = mem_alloc(sizeof *t);
+    *out = NULL;
+    if (!t) return err_memory("a thread", sizeof *t);
+    t->run = run;
+    t->user = user;
+    const int why = pthread_create(&t->handle, NULL, thread_main, t);
+    if (why != 0) {
+        mem_free(t);
+        return err_set(PUMICE_MEMORY, "cannot start a thread: %s", strerror(why));
+    }
+    *out = t;
+    return PUMICE_OK;
+}
+
+void platform_thread_join(struct platform_thread *t)
+{
+    if (!t) return;
+    pthread_join(t->handle, NULL);
+    mem_free(t);
+}
+
+enum pumice_status platform_mutex_create(struct platform_mutex **out)
+{
+    struct platform_mutex *m = mem_alloc(sizeof *m);
+    *out = m;
+    if (!m) return err_memory("a mutex", sizeof *m);
+    pthread_mutex_init(&m->handle, NULL);
+    return PUMICE_OK;
+}
+
+void platform_mutex_destroy(struct platform_mutex *m)
+{
+    if (!m) return;
+    pthread_mutex_destroy(&m->handle);
+    mem_free(m);
+}
+
+void platform_mutex_lock(struct platform_mutex *m) { pthread_mutex_lock(&m->handle); }
+void platform_mutex_unlock(struct platform_mutex *m) { pthread_mutex_unlock(&m->handle); }
+
+enum pumice_status platform_cond_create(struct platform_cond **out)
+{
+    struct platform_cond *c = mem_alloc(sizeof *c);
+    *out = c;
+    if (!c) return err_memory("a condition", sizeof *c);
+    pthread_cond_init(&c->handle, NULL);
+    return PUMICE_OK;
+}
+
+void platform_cond_destroy(struct platform_cond *c)
+{
+    if (!c) return;
+    pthread_cond_destroy(&c->handle);
+    mem_free(c);
+}
+
+void platform_cond_wait(struct platform_cond *c, struct platform_mutex *m) { pthread_cond_wait(&c->handle, &m->handle); }
+void platform_cond_broadcast(struct platform_cond *c) { pthread_cond_broadcast(&c->handle); }
+
+uint32_t platform_cpu_count(void)
+{
+#ifdef __linux__
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return (uint32_t)CPU_COUNT(&set);
+#endif
+    const long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (uint32_t)n : 1;
+}
+
+uint64_t platform_memory_bytes(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+}
+
+uint64_t platform_now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* --- shared libraries ----------------------------------------------------------------------------- */
+
+void *platform_library_open(const char *name, char *why, size_t why_bytes)
+{
+    void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    if (!library && why) {
+        const char *text = dlerror();
+        snprintf(why, why_bytes, "%s", text ? text : "unknown reason");
+    }
+    return library;
+}
+
+void *platform_library_symbol(void *library, const char *name) { return dlsym(library, name); }
+void platform_library_close(void *library)
+{
+    if (library) dlclose(library);
+}

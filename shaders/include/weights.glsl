@@ -1,0 +1,163 @@
+// Reading packed weights: block_load(base, b, w) gives weights 32b .. 32b+31 of a row as f32.
+//
+// A row is `row_words` 32-bit words in planes (see runtime/gpu/layout.h, which packs them): first the quants, then
+// scales. Rows are interleaved in groups of ROWS, VEC words at a time, so that lanes that own neighbouring rows read
+// side by side; ROWS = 1 is plain row-major. The weight type is chosen by one define W_<TYPE>.
+layout(constant_id = 1) const uint ROWS = 1;
+layout(constant_id = 2) const uint VEC = 4;
+
+#ifdef WEIGHTS_BDA
+#extension GL_EXT_buffer_reference : require
+#extension GL_EXT_buffer_reference_uvec2 : require
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer words1 { uint v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer words2 { uvec2 v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer words4 { uvec4 v[]; };
+#define W1(i) words1(uvec2(p.address_lo, p.address_hi)).v[i]
+#define W2(i) words2(uvec2(p.address_lo, p.address_hi)).v[i]
+#define W4(i) words4(uvec2(p.address_lo, p.address_hi)).v[i]
+#else
+layout(set = 0, binding = 0, std430) readonly buffer weights1 { uint w1[]; };
+layout(set = 0, binding = 0, std430) readonly buffer weights2 { uvec2 w2[]; };
+layout(set = 0, binding = 0, std430) readonly buffer weights4 { uvec4 w4[]; };
+#define W1(i) w1[i]
+#define W2(i) w2[i]
+#define W4(i) w4[i]
+#endif
+
+// The word index of a row's word 0.
+uint row_base(uint row, uint row_words) { return row / ROWS * (ROWS * row_words) + row % ROWS * VEC; }
+
+uint word_load(uint base, uint w)
+{
+    return ROWS == 1u ? W1(base + w) : W1(base + w / VEC * (ROWS * VEC) + w % VEC);
+}
+// Words w..w+3, w a multiple of 4.
+uvec4 words_load4(uint base, uint w)
+{
+    if (ROWS == 1u) return W4((base + w) / 4u);
+    if (VEC == 4u) return W4(base / 4u + w / 4u * ROWS);
+    if (VEC == 2u) return uvec4(W2(base / 2u + w / 2u * ROWS), W2(base / 2u + (w / 2u + 1u) * ROWS));
+    return uvec4(W1(base + w * ROWS), W1(base + (w + 1u) * ROWS), W1(base + (w + 2u) * ROWS),
+                 W1(base + (w + 3u) * ROWS));
+}
+// Words w, w+1, w even.
+uvec2 words_load2(uint base, uint w)
+{
+    if (ROWS == 1u) return W2((base + w) / 2u);
+    if (VEC == 4u) return W2((base + w / 4u * (ROWS * 4u) + w % 4u) / 2u);
+    if (VEC == 2u) return W2(base / 2u + w / 2u * ROWS);
+    return uvec2(W1(base + w * ROWS), W1(base + (w + 1u) * ROWS));
+}
+// The i-th half of an array of halves that begins at word w.
+float half_load(uint base, uint w, uint i)
+{
+    const vec2 both = unpackHalf2x16(word_load(base, w + i / 2u));
+    return (i & 1u) == 0u ? both.x : both.y;
+}
+
+vec4 bytes_of(uint q)
+{
+    return vec4(q & 0xffu, (q >> 8) & 0xffu, (q >> 16) & 0xffu, q >> 24);
+}
+vec4 signed_bytes_of(uint q)
+{
+    return vec4(int(q << 24) >> 24, int(q << 16) >> 24, int(q << 8) >> 24, int(q) >> 24);
+}
+
+#if defined(W_F32)
+void block_load(uint base, uint b, uint k, out vec4 w[8])
+{
+    [[unroll]] for (uint i = 0u; i < 8u; i++) w[i] = uintBitsToFloat(words_load4(base, b * 32u + i * 4u));
+}
+#elif defined(W_F16)
+void block_load(uint base, uint b, uint k, out vec4 w[8])
+{
+    [[unroll]] for (uint i = 0u; i < 4u; i++) {
+        const uvec4 q = words_load4(base, b * 16u + i * 4u);
+        w[2u * i] = vec4(unpackHalf2x16(q.x), unpackHalf2x16(q.y));
+        w[2u * i + 1u] = vec4(unpackHalf2x16(q.z), unpackHalf2x16(q.w));
+    }
+}
+#elif defined(W_BF16)
+vec4 bf16x4(uvec2 q) { return uintBitsToFloat(uvec4(q.x << 16, q.x & 0xffff0000u, q.y << 16, q.y & 0xffff0000u)); }
+void block_load(uint base, uint b, uint k, out vec4 w[8])
+{
+    [[unroll]] for (uint i = 0u; i < 4u; i++) {
+        const uvec4 q = words_load4(base, b * 16u + i * 4u);
+        w[2u * i] = bf16x4(q.xy);
+        w[2u * i + 1u] = bf16x4(q.zw);
+    }
+}
+#elif defined(W_Q8_0)
+// planes: quants k/4 words; d halves
+void block_load(uint base, uint b, uint k, out vec4 w[8])
+{
+    const float d = half_load(base, k / 4u, b);
+    [[unroll]] for (uint i = 0u; i < 2u; i++) {
+        const uvec4 q = words_load4(base, b * 8u + i * 4u);
+        [[unroll]] for (uint j = 0u; j < 4u; j++) w[4u * i + j] = d * signed_bytes_of(q[j]);
+    }
+}
+#else
+// 4-bit types: word i of a block holds weights 8i..8i+3 in the low nibbles of its bytes, 8i+4..8i+7 in the high ones.
+// High bits: Q5_K one word a block, bit j of byte c = bit 4 of weight 4j + c; Q6_K two words, bits 2j.. of byte c of
+// word h = bits 4, 5 of weight 16h + 4j + c.
+// w = s * q - m, with s and m for each half of the block.
+void scales_load(uint base, uint b, uint k, out vec2 s, out vec2 m)
+{
+#if defined(W_Q4_0)
+    // planes: quants k/8 words; d halves
+    const float d = half_load(base, k / 8u, b);
+    s = vec2(d);
+    m = vec2(8.0 * d);
+#elif defined(W_Q4_K) || defined(W_Q5_K)
+    // planes: quants k/8 words; (Q5_K: high bits k/32 words;) 4 words a super-block: d and dmin, 12 bytes of scales
+#ifdef W_Q5_K
+    const uint plane = k / 8u + k / 32u;
+#else
+    const uint plane = k / 8u;
+#endif
+    const uvec4 head = words_load4(base, plane + b / 8u * 4u);
+    const vec2 d = unpackHalf2x16(head.x);
+    const uint j = b % 8u, shift = 8u * (j & 3u);
+    uint scale, low;
+    if (j < 4u) {
+        scale = (head.y >> shift) & 63u;
+        low = (head.z >> shift) & 63u;
+    } else {
+        const uint both = head.w >> shift;
+        scale = (both & 15u) | ((head.y >> (shift + 6u)) & 3u) << 4;
+        low = ((both >> 4) & 15u) | ((head.z >> (shift + 6u)) & 3u) << 4;
+    }
+    s = vec2(d.x * float(scale));
+    m = vec2(d.y * float(low));
+#elif defined(W_Q6_K)
+    // planes: low nibbles k/8 words; high bits k/16 words; int8 scales k/64 words; d halves
+    const uint plane = k / 8u + k / 16u;
+    const uint both = word_load(base, plane + b / 2u) >> (16u * (b & 1u));
+    const float d = half_load(base, plane + k / 64u, b / 8u);
+    s = d * vec2(int(both << 24) >> 24, int(both << 16) >> 24);
+    m = 32.0 * s;
+#endif
+}
+void block_load(uint base, uint b, uint k, out vec4 w[8])
+{
+    vec2 s, m;
+    scales_load(base, b, k, s, m);
+    const uvec4 q = words_load4(base, b * 4u);
+#if defined(W_Q5_K)
+    const uint high = word_load(base, k / 8u + b);
+#elif defined(W_Q6_K)
+    const uvec2 high = words_load2(base, k / 8u + b * 2u);
+#endif
+    [[unroll]] for (uint g = 0u; g < 8u; g++) {
+        uint q4 = (q[g / 2u] >> (4u * (g & 1u))) & 0x0f0f0f0fu;
+#if defined(W_Q5_K)
+        q4 |= ((high >> g) & 0x01010101u) << 4;
+#elif defined(W_Q6_K)
+        q4 |= ((high[g / 4u] >> (2u * (g & 3u))) & 0x03030303u) << 4;
+#endif
+        w[g] = s[g / 4u] * bytes_of(q4) - m[g / 4u];
+    }
+}
+#endif

@@ -1,0 +1,75 @@
+/* push: the push constants of every shader, one struct an op, read by C and GLSL alike so that they cannot drift.
+ * In GLSL define PUSH_<OP> before including; the members are then reached as `p.member`. Sizes are in elements. */
+#ifndef PUMICE_PUSH_H
+#define PUMICE_PUSH_H
+
+#ifdef PUMICE_GLSL
+#define PUSH_BEGIN(name) layout(push_constant, std430) uniform name##_push {
+#define PUSH_END } p;
+#define U32 uint
+#define F32 float
+#define WANT(op) defined(op)
+#else
+#include <stdint.h>
+#define PUSH_BEGIN(name) struct name##_push {
+#define PUSH_END };
+#define U32 uint32_t
+#define F32 float
+#define PUSH_EMBED 1
+#define PUSH_RMS_NORM 1
+#define PUSH_MATMUL 1
+#define PUSH_QK_NORM_ROPE_KV 1
+#define PUSH_ATTENTION 1
+#define PUSH_SWIGLU 1
+#endif
+
+#ifdef PUSH_EMBED
+PUSH_BEGIN(embed)
+    U32 row0, n_rows; /* the rows of this part of the table */
+    U32 k, row_words, T;
+PUSH_END
+#endif
+
+#ifdef PUSH_RMS_NORM
+PUSH_BEGIN(rms_norm)
+    U32 D;
+    F32 eps;
+PUSH_END
+#endif
+
+#ifdef PUSH_MATMUL
+PUSH_BEGIN(matmul)
+    U32 rows;      /* rows of W in this part */
+    U32 k;         /* row length; x's stride */
+    U32 row_words; /* 32-bit words of a packed row */
+    U32 x_at;      /* first float of x */
+    U32 y_at;      /* float of y where column 0, row 0 of this part goes */
+    U32 n;         /* y's stride */
+    U32 T;         /* tokens */
+    U32 groups_x;  /* workgroups a line of the grid */
+    U32 add;       /* 1: y += */
+    U32 address_lo, address_hi; /* of the part, where weights are reached by address */
+PUSH_END
+#endif
+
+#ifdef PUSH_QK_NORM_ROPE_KV
+PUSH_BEGIN(qk_norm_rope_kv)
+    U32 H, G;
+    F32 eps;
+PUSH_END
+#endif
+
+#ifdef PUSH_ATTENTION
+PUSH_BEGIN(attention)
+    U32 H, G;
+    F32 scale;
+PUSH_END
+#endif
+
+#ifdef PUSH_SWIGLU
+PUSH_BEGIN(swiglu)
+    U32 n;
+PUSH_END
+#endif
+
+#endif
