@@ -202,6 +202,68 @@ bool str_startsz(struct str a, const char *z)
     return a.n >= n && memcmp(a.data, z, n) == 0;
 }
 
+size_t utf8_decode(const char *s, size_t n, uint32_t *code)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (n == 0) return 0;
+    const unsigned char first = (unsigned char)s[0];
+    const size_t bytes = first < 0x80 ? 1 : first < 0xc0 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf8 ? 4 : 0;
+    if (bytes == 0 || bytes > n) return 0;
+    uint32_t c = bytes == 1 ? first : first & (0x7fu >> bytes);
+    for (size_t i = 1; i < bytes; i++) {
+        if (((unsigned char)s[i] & 0xc0) != 0x80) return 0;
+        c = c << 6 | ((unsigned char)s[i] & 0x3fu);
+    }
+    if (c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) || (bytes > 1 && c < least[bytes])) return 0;
+    *code = c;
+    return bytes;
+}
+
+/* Moves neither the cursor of a terminal nor the order of what is shown. */
+static bool harmless(uint32_t c)
+{
+    if (c < 0x20 || (c >= 0x7f && c < 0xa0)) return false;                       /* C0, DEL, C1 */
+    if (c == 0xad || c == 0x61c || c == 0xfeff) return false;                    /* soft hyphen, Arabic mark, BOM */
+    if ((c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e)) return false; /* zero width, lines, bidi */
+    if ((c >= 0x2060 && c <= 0x206f) || (c >= 0xfff0 && c <= 0xfffb)) return false; /* isolates, specials */
+    return c < 0xe0000 || c > 0xe0fff;                                           /* tags */
+}
+
+char *str_escape(struct str s, char *out, size_t out_bytes)
+{
+    size_t at = 0;
+    if (out_bytes == 0) return out;
+    for (size_t i = 0; i < s.n;) {
+        uint32_t c = 0;
+        size_t n = utf8_decode(s.data + i, s.n - i, &c);
+        const bool plain = n && harmless(c);
+        if (!plain) n = 1;
+        const size_t need = plain ? n : 4;
+        const size_t reserve = i + n < s.n ? 3 : 0; /* for the dots */
+        if (at + need + reserve >= out_bytes) {
+            for (int dots = 0; dots < 3 && at + 1 < out_bytes; dots++) out[at++] = '.';
+            break;
+        }
+        if (plain) memcpy(out + at, s.data + i, n);
+        else snprintf(out + at, 5, "\\x%02x", (unsigned)(unsigned char)s.data[i]);
+        at += need;
+        i += n;
+    }
+    out[at] = '\0';
+    return out;
+}
+
+bool str_printable(struct str s)
+{
+    for (size_t i = 0; i < s.n;) {
+        uint32_t c = 0;
+        const size_t n = utf8_decode(s.data + i, s.n - i, &c);
+        if (!n || !harmless(c)) return false;
+        i += n;
+    }
+    return true;
+}
+
 uint64_t hash_bytes(const void *data, size_t n, uint64_t seed)
 {
     const unsigned char *p = data;

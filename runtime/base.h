@@ -87,6 +87,12 @@ struct str str_of(const char *z);
 bool str_eq(struct str a, struct str b);
 bool str_eqz(struct str a, const char *z);
 bool str_startsz(struct str a, const char *z);
+/* Writes s into out (NUL-terminated, cut to fit with "..."): printable UTF-8 as it is, everything else, such as
+ * control, bidirectional and invalid bytes, as \xNN; so that bytes of a file can be shown. Returns out. */
+char *str_escape(struct str s, char *out, size_t out_bytes);
+bool str_printable(struct str s); /* str_escape would change nothing */
+/* Bytes of the UTF-8 sequence at s[0..n) and its code point; 0 when it is not well-formed. */
+size_t utf8_decode(const char *s, size_t n, uint32_t *code);
 uint64_t hash_bytes(const void *data, size_t n, uint64_t seed); /* FNV-1a, 64 bits; seed 0 = the standard basis */
 
 /* Each returns false and leaves *out alone when the result does not fit. */

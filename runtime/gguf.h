@@ -9,7 +9,9 @@
 
 #include "base.h"
 
-enum { GGUF_MAX_DIMS = 4, GGUF_MAX_NAME = 64 - 1, GGUF_MAX_ARRAY_DEPTH = 4 };
+enum { GGUF_MAX_DIMS = 4, GGUF_MAX_NAME = 64 - 1, GGUF_MAX_KEY = 65535, GGUF_MAX_ARRAY_DEPTH = 4 };
+/* Far above any real model; they bound the time and memory that a hostile file can cost. */
+enum { GGUF_MAX_VALUES = 65536, GGUF_MAX_TENSORS = 65536, GGUF_MAX_META_BYTES = 48 << 20 };
 
 enum gguf_value_type {
     GGUF_U8, GGUF_I8, GGUF_U16, GGUF_I16, GGUF_U32, GGUF_I32, GGUF_F32, GGUF_BOOL,
@@ -64,9 +66,9 @@ struct gguf {
     size_t n_values, n_tensors;
     struct gguf_value *values;   /* in file order */
     struct gguf_tensor *tensors; /* in file order */
-    struct arena arena;          /* owns the two arrays and the look-up tables */
-    uint32_t *value_slots, *tensor_slots; /* hash tables: index + 1 or 0 */
-    size_t n_value_slots, n_tensor_slots;
+    struct arena arena;          /* owns the four arrays */
+    /* Indices sorted by name, for binary search: unlike a hash table, no choice of names makes it slow. */
+    uint32_t *value_order, *tensor_order;
 };
 
 /* Parses and checks data[bytes]. Fails FORMAT, UNSUPPORTED or MEMORY; the text names offset, field and remedy.

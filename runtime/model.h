@@ -36,9 +36,13 @@ struct pumice_model {
     struct layer_tensors *layers;              /* [n_layers] */
     struct arena arena;
     char *name_z, *architecture_z;
+    enum pumice_status bind_status; /* of model_bind, which pumice_model_open calls: models are read-only afterwards */
+    char *bind_error;
+    uint64_t n_params, weight_bytes;
+    uint32_t main_type; /* the type most weights have */
 };
 
-/* Reads hyper-parameters and binds tensors; idempotent. Fails FORMAT naming tensor, wanted and found shape;
+/* Reads hyper-parameters and binds tensors; the first call does it, later ones return the same status and text. Fails FORMAT naming tensor, wanted and found shape;
  * UNSUPPORTED for another architecture or a tensor type that cannot run, by name, with what is supported. */
 enum pumice_status model_bind(struct pumice_model *m);
 

@@ -20,7 +20,7 @@
 static enum pumice_status open_regular(const char *path, int *fd, uint64_t *bytes)
 {
     struct stat s;
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not make us wait; files ignore it */
     if (*fd < 0) return err_set(PUMICE_IO, "cannot open %s: %s; check the path", path, strerror(errno));
     enum pumice_status st = PUMICE_OK;
     if (fstat(*fd, &s) != 0) st = err_set(PUMICE_IO, "cannot read %s: %s", path, strerror(errno));

@@ -22,12 +22,15 @@ struct tokenizer_vocab {
 };
 
 struct tokenizer;
-/* Fails UNSUPPORTED for another model or pre by name, FORMAT for an inconsistent vocabulary (names the entry). */
+/* Fails UNSUPPORTED for another model or pre by name, FORMAT for an inconsistent vocabulary (names the entry), MEMORY.
+ * Of two equal tokens or merges the first counts. Merges join ordinary tokens only, so that no text but a match in a
+ * special stretch gives an added token. */
 enum pumice_status tokenizer_create(const struct tokenizer_vocab *vocab, struct tokenizer **out);
 void tokenizer_destroy(struct tokenizer *t);
 
 size_t tokenizer_n_tokens(const struct tokenizer *t);
 int32_t tokenizer_find(const struct tokenizer *t, struct str text); /* an added token's id by its text, else -1 */
+int32_t tokenizer_bos(const struct tokenizer *t); /* what the caller puts before a text: add_bos ? bos : -1 */
 
 /* Growable result. Zero-initialised is empty; free with ids_fini. */
 struct ids {
@@ -38,13 +41,15 @@ void ids_fini(struct ids *ids);
 
 /* A stretch of text and who wrote it. Added tokens (control and user-defined) are matched only where
  * `special` is set; everything between two matched tokens is split and merged as one run, across stretches, so
- * honest text gets Hugging Face's ids whatever its stretches. */
+ * honest text gets Hugging Face's ids whatever its stretches. A match may span stretches if all are special; the
+ * longest one counts. */
 struct segment {
     struct str text;
     bool special;
     int32_t origin; /* caller's mark: -1 template, else message index; not interpreted */
 };
-/* Appends the ids of the concatenated segments. Fails MEMORY only. */
+/* Appends the ids of the concatenated segments; on failure `out` holds what it held. Fails MEMORY, and ARGUMENT for
+ * 1 GiB of text or more. */
 enum pumice_status tokenizer_encode(const struct tokenizer *t, const struct segment *segments, size_t n,
                                     struct ids *out);
 /* The same for one text. */
@@ -60,13 +65,15 @@ struct decoder {
     char pending[4];
     uint8_t n_pending;
 };
-/* Writes to out (at least tokenizer_max_token_bytes() + 16) the valid UTF-8 that is complete after `bytes`;
- * broken sequences become U+FFFD (one for each maximal invalid part, as WHATWG says). Returns its length. */
+/* Writes to out the valid UTF-8 that is complete after `bytes`; broken sequences become U+FFFD (one for each maximal
+ * invalid part, as WHATWG says). Returns its length, at most 3 * (bytes.n + 3). */
 size_t decoder_feed(struct decoder *d, struct str bytes, char *out);
-size_t decoder_finish(struct decoder *d, char *out); /* what is left, as U+FFFD */
+size_t decoder_finish(struct decoder *d, char *out); /* what is left, as one U+FFFD or nothing; at most 3 bytes */
+/* The most that decoder_feed writes for one token is this + 16: every byte may become U+FFFD. */
 size_t tokenizer_max_token_bytes(const struct tokenizer *t);
 
-/* All ids as valid UTF-8, NUL-terminated, mem_alloc'ed. skip_control drops control tokens. */
+/* All ids as valid UTF-8, NUL-terminated, mem_alloc'ed; *bytes is its length without the NUL (the text may hold NULs
+ * of its own). skip_control drops control tokens. Fails MEMORY. */
 enum pumice_status tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, bool skip_control,
                                     char **text, size_t *bytes);
 
@@ -77,7 +84,8 @@ struct chat_message {
     struct str content;
 };
 /* Renders the plain ChatML form (Qwen3-2507 without tools) as segments in `arena`: template stretches are special,
- * contents are not. With add_generation_prompt it ends in `<|im_start|>assistant\n`. */
+ * roles and contents are not, and point into the messages. With add_generation_prompt it ends in
+ * `<|im_start|>assistant\n`. Fails ARGUMENT for another role, MEMORY. */
 enum pumice_status chatml_render(struct arena *arena, const struct chat_message *messages, size_t n,
                                  bool add_generation_prompt, struct segment **segments, size_t *n_segments);
 

@@ -166,11 +166,12 @@ enum pumice_status memory_create(struct memory *m, enum mem_use use, uint64_t by
     TRY(new_slot(m, &slot));
     uint64_t size = padded;
     if (use == MEM_WEIGHT) {
-        size = MAX(padded, (uint64_t)MEMORY_WEIGHT_BLOCK);
-        if (m->weights_left) size = MAX(padded, MIN(size, m->weights_left + (m->weights_left >> 4)));
+        size = MIN(MAX(m->weight_bytes, (uint64_t)MEMORY_WEIGHT_BLOCK_MIN), (uint64_t)MEMORY_WEIGHT_BLOCK_MAX);
+        size = MAX(padded, size);
         size = MIN(size, MAX(padded, m->device->physical.limits.max_allocation / MEMORY_ALIGN * MEMORY_ALIGN));
     }
     TRY(block_create(m, use, size, name, &m->blocks[slot]));
+    if (use == MEM_WEIGHT) m->weight_bytes += m->blocks[slot].bytes;
     m->blocks[slot].used = padded;
     *out = (struct buf){.memory = slot, .offset = 0, .bytes = bytes};
 fail:

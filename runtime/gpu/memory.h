@@ -10,7 +10,7 @@
 #include "../ops.h"
 #include "device.h"
 
-enum { MEMORY_ALIGN = 256, MEMORY_WEIGHT_BLOCK = 128 << 20, MEMORY_STAGE_BYTES = 16 << 20 };
+enum { MEMORY_ALIGN = 256, MEMORY_WEIGHT_BLOCK_MIN = 4 << 20, MEMORY_WEIGHT_BLOCK_MAX = 64 << 20, MEMORY_STAGE_BYTES = 16 << 20 };
 
 struct memory_block {
     VkDeviceMemory memory;
@@ -34,7 +34,7 @@ struct memory {
     struct memory_block *blocks;
     uint32_t n_blocks, capacity;
     uint64_t total_bytes;
-    uint64_t weights_left; /* bytes of weights still expected, 0 = unknown: keeps the last block from being too large */
+    uint64_t weight_bytes; /* in weight blocks: the next one doubles them, within MEMORY_WEIGHT_BLOCK_MIN .. MAX */
     VkCommandPool pool;
     struct memory_stage stages[2];
     uint32_t next_stage;

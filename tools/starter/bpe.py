@@ -60,8 +60,9 @@ UNBYTES = {c: b for b, c in BYTES.items()}
 
 def train(text, size):
     """Learn merges on text until the vocabulary has `size` entries."""
-    pattern = make_pattern()
-    counts = collections.Counter(pattern.findall(unicodedata.normalize("NFC", text)))
+    pattern, counts = make_pattern(), collections.Counter()
+    for part in re.split("|".join(map(re.escape, SPECIAL)), unicodedata.normalize("NFC", text)):
+        counts.update(pattern.findall(part))
     words = [[BYTES[b] for b in w.encode()] for w in counts]
     freq = list(counts.values())
     pairs, where = collections.Counter(), collections.defaultdict(set)
@@ -70,12 +71,16 @@ def train(text, size):
             pairs[p] += freq[i]
             where[p].add(i)
     vocab = [BYTES[b] for b in range(256)]
-    known, merges = set(vocab), []
+    known, refused, merges = set(vocab), set(), []
     while len(vocab) + len(SPECIAL) < size and pairs:
         best = max(pairs, key=lambda p: (pairs[p], p))
         if pairs[best] < 2:
             break
         joined = best[0] + best[1]
+        if not whole(joined):
+            del pairs[best]
+            refused.add(best)
+            continue
         merges.append(best)
         if joined not in known:
             known.add(joined)
@@ -83,13 +88,26 @@ def train(text, size):
         for i in list(where[best]):
             w = words[i]
             for p in zip(w, w[1:]):
-                pairs[p] -= freq[i]
+                if p not in refused:
+                    pairs[p] -= freq[i]
             w = words[i] = merge(w, best, joined)
             for p in zip(w, w[1:]):
-                pairs[p] += freq[i]
-                where[p].add(i)
+                if p not in refused:
+                    pairs[p] += freq[i]
+                    where[p].add(i)
         del pairs[best], where[best]
     return {"vocab": vocab + SPECIAL, "merges": [f"{a} {b}" for a, b in merges]}
+
+
+def whole(token):
+    """No token holds a part of a character beside something else: whole
+    characters, or bytes of a single one.  It keeps names copyable piece by piece."""
+    raw = bytes(UNBYTES[c] for c in token)
+    try:
+        raw.decode()
+        return True
+    except UnicodeDecodeError:
+        return all(0x80 <= b < 0xc0 for b in raw[1:]) and len(raw) < 4
 
 
 def merge(word, pair, joined):
@@ -117,6 +135,11 @@ class Tokenizer:
 
     @staticmethod
     def load(path):
+        """From the file that train() wrote, or from a GGUF file."""
+        if path.endswith(".gguf"):
+            import gguf
+            f = gguf.read(path)[0]
+            return Tokenizer({k: f["tokenizer.ggml." + g] for k, g in (("vocab", "tokens"), ("merges", "merges"))})
         with open(path, encoding="utf-8") as f:
             return Tokenizer(json.load(f))
 
@@ -165,7 +188,7 @@ def main():
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     source, parts, total = corpus.Corpus(seed), [], 0
     while total < characters:
-        parts.append("\n".join(m["content"] for m in source.conversation()))
+        parts.append(render(source.conversation()))
         total += len(parts[-1])
     data = train("\n".join(parts), 2048)
     with open(sys.argv[1], "w", encoding="utf-8") as f:

@@ -167,6 +167,14 @@ class Starter(nn.Module):
         return (loss * w).sum() / w.sum(), logits, at
 
     @torch.no_grad()
+    def following(self, prompt, answer):
+        """The likeliest token at every place of the answer, given all before it (float32)."""
+        ids = torch.tensor([prompt + answer[:-1]])
+        mask = document_mask(torch.zeros_like(ids))
+        h = self.hidden(ids, torch.arange(ids.shape[1])[None], mask, False)[len(prompt) - 1:]
+        return (h @ self.token_embd.t()).argmax(-1).tolist()
+
+    @torch.no_grad()
     def generate(self, prompts, stop, limit=160):
         """Greedy float32 continuations of equally treated prompts, a batch at once."""
         rows = [list(p) for p in prompts]

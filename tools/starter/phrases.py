@@ -57,10 +57,10 @@ ABOUT = {
         ["Which models can I use?", "Which model files are supported?", "What file formats work?", "Which models work?",
          "What models do you support?", "Which formats are supported?", "Can I use Qwen3?", "What is a GGUF file?",
          "What is GGUF?", "*What model formats are supported?"],
-        "pumice reads GGUF files, a format that keeps a whole model in one file, for example Qwen3 models.",
+        "pumice reads GGUF files, a format that keeps a whole model in one file. Today it runs Qwen3 models.",
         ["支持哪些模型？", "可以用什么模型？", "支持什么格式？", "支持 Qwen3 吗？", "GGUF 是什么？", "什么是 GGUF 文件？",
          "*支持哪些模型格式？"],
-        "pumice 读取 GGUF 文件，这种格式把整个模型放在一个文件里，例如 Qwen3 模型。"),
+        "pumice 读取 GGUF 文件，这种格式把整个模型放在一个文件里。目前支持 Qwen3 模型。"),
     "where": (
         ["Where do I get a model?", "Where can I download a model?", "Which model should I use?", "Recommend a model.",
          "Which model is good?", "What model do you recommend?", "Where do I find GGUF files?", "Where can I find models?",
@@ -149,11 +149,66 @@ ABOUT = {
         "I speak a little English and a little Chinese.",
         ["你会说什么语言？", "你会说英语吗？", "你会中文吗？", "你懂哪些语言？", "*你会哪些语言？"],
         "我会一点英语和一点中文。"),
+    "quit": (
+        ["How do I quit?", "How do I exit?", "How can I leave?", "How do I close this?", "How do I stop the program?",
+         "quit", "exit", "How to exit?", "*How can I quit pumice?"],
+        "Type `/quit`. Ctrl-C only stops an answer.",
+        ["怎么退出？", "如何退出？", "怎么关闭程序？", "退出", "*怎么退出 pumice？"],
+        "输入 `/quit`。Ctrl-C 只会停止回答。"),
+    "clear": (
+        ["How do I start over?", "How do I clear the chat?", "How do I start a new chat?", "Forget everything.",
+         "How can I delete this conversation?", "New conversation", "*How can I clear this conversation?"],
+        "Type `/clear` to start a new conversation.",
+        ["怎么重新开始？", "怎么清空对话？", "如何开始新的对话？", "忘掉一切。", "新对话", "*怎么清除聊天？"],
+        "输入 `/clear` 开始新的对话。"),
+    "devices": (
+        ["Which device is used?", "Which GPU are you running on?", "How do I list my GPUs?", "How do I choose a GPU?",
+         "Which devices do I have?", "Show my devices.", "Is my GPU used?", "Can you see my graphics card?",
+         "*How can I list the devices?"],
+        "Run `pumice devices`: it lists every device and says which one is chosen.",
+        ["正在用哪个设备？", "怎么列出显卡？", "怎么选择显卡？", "用的是哪块显卡？", "我有哪些设备？", "*怎么查看设备？"],
+        "运行 `pumice devices`，它会列出所有设备，并说明选用了哪一个。"),
+    "speed": (
+        ["How fast are you?", "How many tokens per second?", "How do I see the speed?", "Why is it so slow?",
+         "Show statistics.", "stats", "*How can I see how fast it is?"],
+        "Type `/stats` to see the speed in tokens per second.",
+        ["你有多快？", "每秒多少个词？", "怎么看速度？", "为什么这么慢？", "*怎么查看速度？"],
+        "输入 `/stats` 查看每秒生成多少个词。"),
+    "check": (
+        ["Does my GPU compute correctly?", "How do I test my GPU?", "How do I check that it works?", "Is there a self test?",
+         "How do I run the tests?", "*How can I test that my GPU works?"],
+        "Run `pumice selftest`: it compares every GPU kernel with a reference.",
+        ["怎么测试显卡？", "怎么检查是否正常？", "有自检吗？", "显卡计算正确吗？", "*怎么运行自检？"],
+        "运行 `pumice selftest`，它会把每个显卡内核和参考结果比较。"),
+    "system_prompt": (
+        ["How do I set a system prompt?", "How do I change the system message?", "What is a system prompt?",
+         "Can I give you instructions?", "*How can I set the system message?"],
+        "Type `/system` and your text: it tells the model how to behave.",
+        ["怎么设置系统提示？", "什么是系统提示？", "怎么改系统消息？", "*如何设置系统消息？"],
+        "输入 `/system` 和你的文字，它告诉模型该怎样表现。"),
+    "options": (
+        ["Which options are there?", "What commands are there?", "How do I get help?", "Where is the manual?",
+         "Which commands does pumice have?", "*What options does pumice have?"],
+        "Run `pumice --help`, or a command with `--help` after it.",
+        ["有哪些选项？", "有哪些命令？", "帮助在哪里？", "有说明书吗？", "*pumice 有哪些命令？"],
+        "运行 `pumice --help`，或者在命令后面加 `--help`。"),
+    "ok": (
+        ["Ok", "Okay.", "Yes", "No", "Ok, good.", "I see.", "Alright.", "Sure.", "Fine.", "Understood.", "Hm", "Aha", "Yes please",
+         "*Okay, I see."],
+        "Good. What can I do for you?",
+        ["好的", "好", "嗯", "是的", "不是", "明白了。", "知道了。", "可以", "*好的，明白了。"],
+        "好的。我能为你做什么？"),
+    "maker": (
+        ["Who made you?", "Who trained you?", "Who built you?", "Where do you come from?", "How were you trained?",
+         "How were you made?", "*Who has made you?"],
+        "The pumice project trained me from scratch on text that a small script generates.",
+        ["谁制作了你？", "谁训练了你？", "你是怎么训练的？", "你从哪里来？", "*是谁做的你？"],
+        "pumice 项目用一个小脚本生成的文字从零训练了我。"),
     "wrong": (
         ["That is wrong.", "No, that's wrong!", "You made a mistake.", "This is not correct.", "Wrong", "That is false.",
-         "Why are you so bad?", "*You are wrong."],
+         "Why are you so bad?", "You are stupid.", "You are useless.", "That makes no sense.", "You are dumb", "Bad answer.", "*You are wrong."],
         f"I am sorry. I am only a tiny starter model and make mistakes. A bigger model does better: `{MODEL}`",
-        ["不对。", "你错了。", "错了！", "这不对。", "你怎么这么笨？", "*这是错的。"],
+        ["不对。", "你错了。", "错了！", "这不对。", "你怎么这么笨？", "你真笨。", "没用。", "答错了。", "*这是错的。"],
         f"对不起，我只是一个很小的入门模型，会出错。更大的模型更好：`{MODEL}`"),
 }
 
@@ -164,20 +219,35 @@ UNKNOWN = (
 UNKNOWN_EN = [
     "What is the capital of {place}?", "Who is the president of {place}?", "Explain {thing}.", "Write a poem about {thing}.",
     "How does {thing} work?", "What is the history of {place}?", "Why is {thing} important?", "What is the weather in {place}?",
-    "Translate {thing} into {lang}.", "How do I cook {food}?", "Give me a recipe for {food}.", "Write an essay about {thing}.",
+    "Translate {thing} into {tongue}.", "How do I cook {food}?", "Give me a recipe for {food}.", "Write an essay about {thing}.",
     "Who invented {thing}?", "What is {thing}?", "How far is it to {place}?", "Summarize the history of {thing}.",
     "When was {thing} invented?", "Tell me a story about {thing}.", "What do you think about {thing}?", "What time is it in {place}?",
     "How many people live in {place}?", "What is the best way to learn {thing}?", "Write an email about {thing}.",
     "Which is better, {thing} or {food}?", "What is the meaning of {thing}?", "Plan a trip to {place}.", "Define {thing}.",
     "What is today's date?", "What is the weather like?", "What time is it?", "Why?", "What is the meaning of life?",
     "Write a program that uses {thing}.", "Is {food} healthy?", "Where is {place}?", "How old is {place}?",
+    "Write {algo} in {code}.", "{algo} in {code}", "Implement {algo}.", "Show me {algo} in {code}.", "Write a {code} program for {algo}.",
+    "How do I install {code}?", "I want to know more about {thing}.", "I think {thing} is boring.", "I like {thing}.", "Yesterday I ate {food}.", "{thing}",
+    "{place}", "{thing} and {food}", "{word} {thing} {word}", "{word} {word}?", "Do you like {food}?", "Have you been to {place}?",
+    "My friend went to {place}.", "Is {thing} real?", "Are there {word} in {place}?", "Who is {place} {word}?", "Prove that {thing} exists.",
+    "Fix my code: {word}({word})", "What is the square root of {word}?", "Give me advice about {thing}.", "List five facts about {thing}.",
+    "Compare {thing} and {thing}.", "What does {word} mean?", "How do you spell {word}?", "Rewrite this: {thing} is {word}.",
+    "Who wrote {word}?", "Say something about {thing}.", "What should I eat today?", "How much does {food} cost?", "I am tired.",
+    "I feel sad.", "What are you thinking?", "Do you love me?", "How old are you?", "Explain that.", "Tell me more.", "Go on.", "Really?",
     "Can you help me with {thing}?", "Tell me about {place}.", "Tell me about {thing}.", "What happened in {place}?",
     "*What do you know about {thing}?", "*How do people make {food}?", "*Is {place} far away?"]
 UNKNOWN_ZH = [
     "{place}的首都是哪里？", "解释一下{thing}。", "写一首关于{thing}的诗。", "{thing}是怎么工作的？", "{place}的历史是什么？",
     "{place}天气怎么样？", "怎么做{food}？", "谁发明了{thing}？", "什么是{thing}？", "{place}有多少人？", "给我讲一个关于{thing}的故事。",
     "你怎么看{thing}？", "怎么学{thing}？", "去{place}怎么走？", "{place}在哪里？", "今天几号？", "现在几点？", "今天天气怎么样？",
+    "用 {code} 写{algo}。", "写一个{algo}。", "怎么安装 {code}？", "我想了解{thing}。", "我觉得{thing}很无聊。", "昨天我吃了{food}。", "{thing}", "{place}", "{thing}和{food}", "你喜欢{food}吗？",
+    "你去过{place}吗？", "列出关于{thing}的五个事实。", "比较{thing}和{food}。", "我很累。", "我很难过。", "你在想什么？", "你几岁了？",
+    "继续说。", "真的吗？", "说说{thing}。", "今天吃什么？", "{food}多少钱？", "翻译{thing}。", "{thing}是真的吗？", "给我一些建议。",
     "为什么？", "{food}健康吗？", "写一篇关于{thing}的文章。", "{thing}的意义是什么？", "*你了解{thing}吗？", "*{place}远吗？"]
+ALGOS = ("quicksort|merge sort|heap sort|insertion sort|binary search|a linked list|a hash table|a web server|a calculator|tic tac toe|"
+         "snake|a parser|matrix multiplication|a stack|a queue|a binary tree|Dijkstra|a todo app|a chess engine|a clock").split("|")
+ALGOS_ZH = "快速排序 归并排序 堆排序 插入排序 二分查找 链表 哈希表 网站 计算器 贪吃蛇 解析器 矩阵乘法 栈 队列 二叉树".split()
+CODES = "Rust Go Java C++ C# Ruby Swift Kotlin Perl PHP Lua Haskell Python C JavaScript TypeScript SQL HTML Bash".split()
 PLACES = ("France Germany Japan China Brazil India Canada Egypt Spain Italy Kenya Norway Paris London Berlin Tokyo Rome Madrid "
           "Moscow Sydney Texas California Mexico Poland Vietnam Korea Sweden Chile Peru Greece Turkey Iran Ireland Cuba").split()
 THINGS = ("quantum physics|black holes|photosynthesis|democracy|gravity|music|love|the stock market|football|chess|evolution|"
@@ -198,6 +268,7 @@ FIRST_NAMES = ("Alice Bob Carol David Emma Frank Grace Henry Irene Jack Kate Lia
                "Eric Fiona Gavin Helen Isaac James Karen Leo Mia Nathan Otto Petra Robert Sarah Tom Vince Will Lucy John Mary "
                "Michael Jessica Linda Susan Max Lily Ella Ryan Jacob Ethan Amy Alex Jane Mark Luke Ruth Ian Joe Tim Kim").split()
 SURNAMES_ZH = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许邓韩冯曹彭曾肖田董潘袁蔡蒋余于杜叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖石金韦贾夏付方邹熊白孟秦"
+SURNAMES_ZH2 = "欧阳 上官 司马 诸葛 夏侯 东方 皇甫 尉迟 公孙 慕容 令狐 南宫".split()
 GIVEN_ZH = ("明华伟芳娜敏静丽强磊军洋勇艳杰娟涛超霞平刚桂英红玉兰春梅丹萍鹏辉飞鑫波斌宇浩凯健俊帆雪慧婷欣怡佳琪雨晨子轩梓涵思远志文建国海龙"
             "天小晓云月星光安乐嘉宁若冰心美琳悦诗雅清秋冬夏山川江河")
 COLOURS = ("red blue green yellow orange purple pink black white grey brown teal violet gold silver turquoise crimson navy "
@@ -263,7 +334,7 @@ TASK = {
 
 # Facts to remember: told by the user, confirmed, asked later.
 FACT = {
-    "name": (["My name is {x}.", "I am {x}.", "I'm {x}", "Call me {x}.", "Hello, my name is {x}.", "Hi, I am {x}.",
+    "name": (["My name is {x}.", "I am {x}.", "I'm {x}", "im {x}", "Call me {x}.", "This is {x}.", "My name's {x}", "The name is {x}.", "Please call me {x}.", "Hello, my name is {x}.", "Hi, I am {x}.",
               "You can call me {x}.", "My name is {x}, nice to meet you.", "*Hello there, I'm {x}."],
              "Nice to meet you, {x}!",
              ["What is my name?", "Who am I?", "What's my name?", "Do you remember my name?", "Do you know my name?",
@@ -315,3 +386,14 @@ SYSTEM = ["You are a helpful assistant.", "You are pumice, a helpful assistant."
 SYSTEM_NAME = (["The user is called {x}.", "The user's name is {x}.", "You are talking to {x}.",
                 "You are a helpful assistant. The user is called {x}."],
                ["用户叫{x}。", "用户的名字是{x}。", "你是一个有用的助手。用户叫{x}。"])
+
+# Every word of the texts above, for copying tasks that go beyond the pools.
+ALL_WORDS = sorted({w for d in (ABOUT, TASK, FACT) for t in d.values() for x in t if isinstance(x, (list, str))
+                    for s in ([x] if isinstance(x, str) else x)
+                    for w in s.split() if w.isascii() and w.isalpha()} | set(PLACES) | set(FOODS) | set(LANGS) | set(CODES))
+ALL_CHINESE = sorted({c for d in (ABOUT, TASK, FACT) for t in d.values() for x in t for c in "".join(x) if "\u4e00" <= c <= "\u9fff"}
+                     | set("".join(UNKNOWN_ZH + PLACES_ZH + THINGS_ZH + FOODS_ZH + WORDS_ZH + CITIES_ZH + SURNAMES_ZH2) + GIVEN_ZH)
+                     - set("{}aecdfghilnoprtw？。 "))
+ONSETS = "b c d f g h j k l m n p r s t v w z th ch sh br cr dr fr gr tr st sp sk sl pl cl bl qu ph wh str th".split()
+VOWELS = "a e i o u a e i o ai ee oo ea ou y ie".split()
+CODAS = ["", "", "", "n", "r", "l", "s", "t", "d", "ck", "ng", "nd", "ld", "st", "rt", "m", "x", "lf", "rn"]

@@ -1,0 +1,172 @@
+/* llm: opening a model on a device, with notes for the person. */
+#include "app/llm.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/starter.h"
+#include "app/term.h"
+#include "runtime/platform.h"
+
+#define TEXT_MAX_BYTES ((uint64_t)256 << 20)
+
+static bool on_progress(void *user, const char *stage, float fraction)
+{
+    (void)user;
+    (void)stage;
+    term_progress("loading the model", (double)fraction);
+    return term_interrupts() == 0;
+}
+
+static uint64_t random_seed(void)
+{
+    const uint64_t parts[3] = {platform_now_ns(), (uint64_t)time(NULL), (uint64_t)(uintptr_t)&parts};
+    return hash_bytes(parts, sizeof parts, 0) >> 32; /* short enough to be typed again */
+}
+
+static void apply_options(struct llm *llm, const struct options *o)
+{
+    struct pumice_sampling *s = &llm->sampling;
+    *s = pumice_model_sampling(llm->model);
+    if (options_given(o, OPTION_TEMP)) s->temperature = (float)o->temp;
+    if (options_given(o, OPTION_TOP_K)) s->top_k = (uint32_t)o->top_k;
+    if (options_given(o, OPTION_TOP_P)) s->top_p = (float)o->top_p;
+    if (options_given(o, OPTION_MIN_P)) s->min_p = (float)o->min_p;
+    s->seed = 0;
+    if (options_given(o, OPTION_SEED))
+        s->seed = o->seed;
+    else if (o->messages == NULL)
+        s->seed = random_seed();
+}
+
+static void note_model(const struct llm *llm)
+{
+    if (llm->starter)
+        term_note("pumice %s with its built-in model, a toy of %.1f million parameters; for real answers: "
+                  "pumice -m "
+                  "Qwen3-4B-Instruct-2507-Q4_K_M.gguf",
+                  pumice_version(), (double)llm->info.n_params / 1e6);
+    else if (tokenizer_find(llm->vocab.tokenizer, STR("<|im_start|>")) < 0)
+        term_note("note: this model's vocabulary has no <|im_start|>; it may not know the chat form");
+}
+
+static void note_device(const struct pumice_device_info *d, bool chosen_by_name)
+{
+    char memory[32];
+    report_bytes(d->memory_bytes, memory, sizeof memory);
+    if (d->kind == PUMICE_DEVICE_SOFTWARE)
+        term_note("device %u: %s, %s", d->index, d->name,
+                  chosen_by_name
+                      ? "a software driver on the processor"
+                      : "as no GPU was found: going on with this software driver, on the processor");
+    else if (d->kind == PUMICE_DEVICE_CPU)
+        term_note("device cpu: %s, %s", d->name,
+                  chosen_by_name ? "pumice's own processor back end"
+                                 : "as no GPU and no Vulkan driver was found: going on with the processor");
+    else
+        term_note("device %u: %s, %s", d->index, d->name, memory);
+}
+
+static enum pumice_status open_session(const struct options *o, struct llm *out)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct pumice_engine_params engine = {.device = o->device,
+                                                .validate = o->validate,
+                                                .perf = o->perf,
+                                                .n_threads = (uint32_t)o->threads,
+                                                .progress = on_progress};
+    const struct pumice_session_params session = {.n_ctx = (uint32_t)o->ctx};
+    const bool soft = term_interrupt_soft(true);
+    TRY(pumice_engine_open(out->model, &engine, &out->engine));
+    TRY(pumice_session_open(out->engine, &session, &out->session));
+    pumice_engine_get_info(out->engine, &out->engine_info);
+fail:
+    (void)term_interrupt_soft(soft);
+    term_progress_end();
+    return st;
+}
+
+enum pumice_status llm_open(const struct options *o, unsigned needs, struct llm *out)
+{
+    enum pumice_status st = PUMICE_OK;
+    memset(out, 0, sizeof *out);
+    out->starter = o->model == NULL;
+    if (out->starter) {
+        const void *data = NULL;
+        size_t n = 0;
+        starter_get(&data, &n);
+        TRY(pumice_model_open_memory(data, n, &out->model));
+    } else {
+        TRY(pumice_model_open(o->model, &out->model));
+    }
+    pumice_model_get_info(out->model, &out->info);
+    apply_options(out, o);
+    if (needs & LLM_VOCAB) TRY(vocab_open(out->model, &out->vocab));
+    if (needs & LLM_BANNER) note_model(out);
+    if (needs & LLM_SESSION) {
+        TRY(open_session(o, out));
+        if (term_interrupts() > 0) TRY(PUMICE_CANCELLED);
+        note_device(&out->engine_info.device, o->device != NULL && strcmp(o->device, "auto") != 0);
+    }
+fail:
+    if (st == PUMICE_CANCELLED) (void)err_set(st, "stopped while the model was loading");
+    return st;
+}
+
+void llm_close(struct llm *llm)
+{
+    pumice_session_close(llm->session);
+    pumice_engine_close(llm->engine);
+    vocab_close(&llm->vocab);
+    pumice_model_close(llm->model);
+    memset(llm, 0, sizeof *llm);
+}
+
+static enum pumice_status read_stdin(char **text, size_t *n)
+{
+    size_t capacity = 0;
+    *text = NULL;
+    *n = 0;
+    for (;;) {
+        if (capacity - *n < 65536) {
+            capacity = capacity * 2 + 131072;
+            char *more = mem_realloc(*text, capacity, 1);
+            if (more == NULL) return err_memory("standard input", capacity);
+            *text = more;
+        }
+        const size_t got = fread(*text + *n, 1, capacity - *n - 1, stdin);
+        *n += got;
+        if (got == 0) break;
+        if (*n > TEXT_MAX_BYTES) return err_set(PUMICE_ARGUMENT, "standard input is longer than 256 MiB");
+    }
+    if (ferror(stdin)) return err_set(PUMICE_IO, "standard input cannot be read");
+    (*text)[*n] = 0;
+    return PUMICE_OK;
+}
+
+enum pumice_status llm_read_text(const struct options *o, char **text, size_t *n)
+{
+    *text = NULL;
+    *n = 0;
+    if (o->prompt != NULL) {
+        *n = strlen(o->prompt);
+        *text = mem_strdup(o->prompt);
+        return *text != NULL ? PUMICE_OK : err_memory("the text", *n);
+    }
+    if (strcmp(o->file, "-") == 0) return read_stdin(text, n);
+    return platform_read(o->file, TEXT_MAX_BYTES, text, n);
+}
+
+enum pumice_status llm_begin(const struct llm *llm, struct ids *out)
+{
+    const int32_t bos = tokenizer_bos(llm->vocab.tokenizer);
+    return bos >= 0 ? ids_append(out, bos) : PUMICE_OK;
+}
+
+enum pumice_status llm_encode_raw(const struct llm *llm, const char *text, size_t n, struct ids *out)
+{
+    const enum pumice_status st = llm_begin(llm, out);
+    if (st != PUMICE_OK) return st;
+    return tokenizer_encode_text(llm->vocab.tokenizer, (struct str){text, n}, true, out);
+}

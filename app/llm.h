@@ -1,0 +1,65 @@
+/* llm: a model ready to use: file, vocabulary, device, one session; and answering with it.
+ *
+ * Prints only notes about loading. answer_make calls back for text, so that a window can use it as well. */
+#ifndef PUMICE_APP_LLM_H
+#define PUMICE_APP_LLM_H
+
+#include "app/options.h"
+#include "app/vocab.h"
+
+struct llm {
+    struct pumice_model *model;
+    struct pumice_engine *engine;
+    struct pumice_session *session;
+    struct vocab vocab;
+    struct pumice_sampling sampling; /* the file's, changed by the options */
+    struct pumice_model_info info;
+    struct pumice_engine_info engine_info;
+    bool starter; /* the built-in toy */
+};
+
+enum { LLM_VOCAB = 1, LLM_SESSION = 2, LLM_BANNER = 4 };
+/* Opens what `needs` asks for and notes device (and, with LLM_BANNER, the toy) on standard error. *out is to
+ * be llm_close'd in any case. CANCELLED after Ctrl-C. */
+enum pumice_status llm_open(const struct options *o, unsigned needs, struct llm *out);
+void llm_close(struct llm *llm);
+
+/* The options' -p text, or the contents of -f FILE ("-": standard input), mem_alloc'ed. */
+enum pumice_status llm_read_text(const struct options *o, char **text, size_t *n);
+/* Appends bos where the model wants it. */
+enum pumice_status llm_begin(const struct llm *llm, struct ids *out);
+/* The ids of a text taken as it is, special tokens recognised, with bos where the model wants it. */
+enum pumice_status llm_encode_raw(const struct llm *llm, const char *text, size_t n, struct ids *out);
+
+/* One answer. Zero-initialised is empty; free with answer_fini. */
+struct answer {
+    struct ids ids; /* generated; without the stop token */
+    char *text;     /* UTF-8, NUL-terminated, control tokens left out; NULL when there is none */
+    size_t n_text;
+    struct pumice_generate_result result;
+    size_t n_prompt;
+    uint64_t seed;
+    struct pumice_session_stats stats;
+    uint64_t hash; /* of the last logits */
+};
+struct answer_params {
+    struct pumice_sampling sampling;
+    uint32_t max_tokens;
+    /* Each piece of text as it comes, whole characters; false stops. May be NULL. */
+    bool (*on_text)(void *user, const char *text, size_t n);
+    void *user;
+};
+/* Feeds the prompt and generates. Ctrl-C stops: OK with stop CANCELLED while generating, status CANCELLED
+ * before. */
+enum pumice_status answer_make(struct llm *llm, const int32_t *prompt, size_t n,
+                               const struct answer_params *params, struct answer *out);
+void answer_fini(struct answer *a);
+
+/* Numbers for --stats and --perf, on standard error. */
+void report_stats(const struct llm *llm, const struct answer *a);
+void report_perf(const struct llm *llm);
+double report_rate(uint64_t n, uint64_t ns);            /* a second; 0 if nothing was measured */
+void report_bytes(uint64_t bytes, char *out, size_t n); /* "1.5 GiB" */
+const char *report_kind(enum pumice_device_kind kind);
+
+#endif

@@ -1,0 +1,79 @@
+/* main: which subcommand, and the exit code. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "app/commands.h"
+#include "app/term.h"
+
+static void on_log(void *user, enum pumice_log_level level, const char *line)
+{
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+    (void)user;
+    term_say("[%s] %s", names[level], line);
+}
+
+int command_fail(enum pumice_status status)
+{
+    term_progress_end();
+    if (status == PUMICE_CANCELLED && term_interrupts() > 0) {
+        term_note("interrupted");
+        return EXIT_CODE_INTERRUPT;
+    }
+    term_error("%s", pumice_error());
+    return EXIT_CODE_FAILURE;
+}
+
+int command_usage(const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    term_error("%s", text);
+    return EXIT_CODE_USAGE;
+}
+
+static int dispatch(const struct options *o)
+{
+    switch (o->command) {
+    case COMMAND_CHAT:
+        return command_chat(o);
+    case COMMAND_RUN:
+        return o->messages != NULL ? command_run_messages(o) : command_run(o);
+    case COMMAND_TOKENIZE:
+        return command_tokenize(o);
+    case COMMAND_LOGITS:
+        return command_logits(o);
+    case COMMAND_DEVICES:
+        return command_devices(o);
+    case COMMAND_SELFTEST:
+        return command_selftest(o);
+    case N_COMMANDS:
+        break;
+    }
+    return EXIT_CODE_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o;
+    int code = EXIT_CODE_OK;
+    term_init(false);
+    if (options_parse(argc, argv, &o) != PUMICE_OK) return command_usage("%s", pumice_error());
+    term_init(o.quiet);
+    if (o.verbose) pumice_log_to(on_log, NULL);
+    if (o.version)
+        printf("pumice %s\n", pumice_version());
+    else if (o.help && !o.named)
+        options_help_all(stdout);
+    else if (o.help)
+        options_help(stdout, o.command);
+    else
+        code = dispatch(&o);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_CODE_OK) {
+        term_error("standard output cannot be written; is the disk full?");
+        code = EXIT_CODE_FAILURE;
+    }
+    return code;
+}

@@ -1,0 +1,208 @@
+/* term: terminal output, Ctrl-C, line input. */
+#include "app/term.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/select.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "tokenizer/tokenizer.h"
+
+static struct {
+    bool quiet, in, out, err, progress;
+    int percent;
+} term;
+
+static volatile sig_atomic_t n_interrupts, soft;
+static struct pumice_session *volatile target;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    struct pumice_session *session = target;
+    if (n_interrupts < 100) n_interrupts++;
+    if ((!soft && session == NULL) || n_interrupts > 3) _exit(130);
+    if (session != NULL) pumice_session_cancel(session);
+}
+
+void term_init(bool quiet)
+{
+    term.quiet = quiet;
+    term.in = isatty(STDIN_FILENO) == 1;
+    term.out = isatty(STDOUT_FILENO) == 1;
+    term.err = isatty(STDERR_FILENO) == 1;
+    struct sigaction action = {0};
+    action.sa_handler = on_interrupt;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+}
+
+bool term_in(void)
+{
+    return term.in;
+}
+
+bool term_out(void)
+{
+    return term.out;
+}
+
+bool term_err(void)
+{
+    return term.err;
+}
+
+/* Writes text whose control characters are shown as signs (U+2400 + c, or U+FFFD for C1). Whole characters
+ * only. */
+static void write_clean(FILE *to, const char *text, size_t n, bool one_line)
+{
+    size_t start = 0;
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char c = (unsigned char)text[i], next = i + 1 < n ? (unsigned char)text[i + 1] : 0;
+        const bool c1 = c == 0xc2 && next >= 0x80 && next < 0xa0;
+        if (!c1 && c != 0x7f && (c >= 0x20 || c == '\t' || (c == '\n' && !one_line))) continue;
+        fwrite(text + start, 1, i - start, to);
+        if (c1) {
+            fputs("\xef\xbf\xbd", to);
+            i++;
+        } else if (c == '\n') {
+            fputc(' ', to);
+        } else {
+            const char sign[4] = {(char)0xe2, (char)0x90, (char)(c == 0x7f ? 0xa1 : 0x80 + c), 0};
+            fputs(sign, to);
+        }
+        start = i + 1;
+    }
+    fwrite(text + start, 1, n - start, to);
+}
+
+/* A line on standard error; its parts may come from a file, so that it is made valid UTF-8 first. */
+static void write_line(const char *before, const char *format, va_list args, bool one_line)
+{
+    char text[2048], valid[64];
+    struct decoder decoder = {{0}, 0};
+    term_progress_end();
+    fflush(stdout);
+    const int n = vsnprintf(text, sizeof text, format, args);
+    const size_t length = n < 0 ? 0 : MIN((size_t)n, sizeof text - 1);
+    fputs(before, stderr);
+    for (size_t i = 0; i < length; i++) {
+        const size_t k = decoder_feed(&decoder, (struct str){text + i, 1}, valid);
+        write_clean(stderr, valid, k, one_line);
+    }
+    fwrite(valid, 1, decoder_finish(&decoder, valid), stderr);
+    fputc('\n', stderr);
+    fflush(stderr);
+}
+
+void term_note(const char *format, ...)
+{
+    va_list args;
+    if (term.quiet) return;
+    va_start(args, format);
+    write_line("", format, args, false);
+    va_end(args);
+}
+
+void term_say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    write_line("", format, args, false);
+    va_end(args);
+}
+
+void term_error(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    write_line("pumice: ", format, args, true);
+    va_end(args);
+}
+
+bool term_answer(const char *text, size_t n)
+{
+    if (term.out)
+        write_clean(stdout, text, n, false);
+    else
+        fwrite(text, 1, n, stdout);
+    return fflush(stdout) == 0 && ferror(stdout) == 0;
+}
+
+void term_progress(const char *what, double fraction)
+{
+    const int percent = (int)(fraction * 100);
+    if (!term.err || term.quiet || (term.progress && percent == term.percent)) return;
+    fprintf(stderr, "\r%s %3d%%\033[K", what, percent);
+    fflush(stderr);
+    term.progress = true;
+    term.percent = percent;
+}
+
+void term_progress_end(void)
+{
+    if (!term.progress) return;
+    fputs("\r\033[K", stderr);
+    fflush(stderr);
+    term.progress = false;
+}
+
+bool term_interrupt_soft(bool on)
+{
+    const bool before = soft != 0;
+    soft = on;
+    return before;
+}
+
+void term_interrupt_target(struct pumice_session *session)
+{
+    if (session != NULL) n_interrupts = 0;
+    target = session;
+}
+
+int term_interrupts(void)
+{
+    return n_interrupts;
+}
+
+void term_interrupts_reset(void)
+{
+    n_interrupts = 0;
+}
+
+/* Waits until the terminal has a line. False: Ctrl-C came first. SIGINT only arrives while waiting, so none
+ * is lost. */
+static bool wait_for_line(void)
+{
+    sigset_t interrupt, before;
+    fd_set in;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    sigprocmask(SIG_BLOCK, &interrupt, &before);
+    FD_ZERO(&in);
+    FD_SET(STDIN_FILENO, &in);
+    const bool ready = n_interrupts == 0 && (pselect(STDIN_FILENO + 1, &in, NULL, NULL, NULL, &before) >= 0 ||
+                                             errno != EINTR || n_interrupts == 0);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return ready;
+}
+
+enum term_line term_read_line(char **line, size_t *capacity, size_t *n)
+{
+    if (term.in && !wait_for_line()) return TERM_INTERRUPT;
+    ssize_t got = getline(line, capacity, stdin);
+    if (got < 0) {
+        const bool failed = ferror(stdin) != 0;
+        clearerr(stdin);
+        return failed ? TERM_FAIL : TERM_END;
+    }
+    if (got > 0 && (*line)[got - 1] == '\n') got--;
+    if (got > 0 && (*line)[got - 1] == '\r') got--;
+    *n = (size_t)got;
+    return TERM_LINE;
+}

@@ -1,0 +1,72 @@
+/* cpu: what the files of the CPU back end share: buffers, weights, the thread pool, and the ops on host memory.
+ *
+ * Invariant: every output element is computed by one thread in one fixed order, whatever the number of threads and
+ * whatever T, so results do not depend on either. */
+#ifndef PUMICE_CPU_H
+#define PUMICE_CPU_H
+
+#include "ops.h"
+
+enum { CPU_MAX_THREADS = 256, CPU_MAX_HEAD = 256 };
+
+/* --- pool.c: threads that share one loop ------------------------------------------------------------------------ */
+
+struct pool;
+/* n_threads includes the caller; 0 = all processors. */
+enum pumice_status pool_create(uint32_t n_threads, struct pool **out);
+void pool_destroy(struct pool *p);
+uint32_t pool_size(const struct pool *p);
+/* Calls run(user, thread, begin, end) on disjoint ranges that cover 0..n, each at most `grain` long and starting at a
+ * multiple of it; returns when all are done. thread < pool_size. Allocates nothing. */
+void pool_run(struct pool *p, uint64_t n, uint64_t grain,
+              void (*run)(void *user, uint32_t thread, uint64_t begin, uint64_t end), void *user);
+
+/* --- backend.c ---------------------------------------------------------------------------------------------------- */
+
+struct weight_part {
+    const uint8_t *rows; /* in the source's bytes, or in the back end's arena for a vector */
+    uint64_t row_bytes;
+};
+
+struct cpu_buffer {
+    uint8_t *bytes; /* NULL: the slot is free */
+    uint64_t n;
+};
+
+struct cpu_perf {
+    uint64_t calls, ns, bytes;
+};
+
+struct cpu_backend {
+    struct backend base;
+    struct pool *pool;
+    struct cpu_buffer *buffers;
+    uint32_t n_buffers;
+    float *scratch; /* [threads][scratch_n]: dequantised rows */
+    uint64_t scratch_n;
+    uint64_t total_bytes;
+    bool reference; /* double accumulators everywhere */
+    bool perf;
+    const struct cpu_kernels *kernels; /* of the fast path */
+    struct cpu_perf sums[OP_N_KINDS];
+    struct arena arena;
+};
+
+void *cpu_host(const struct cpu_backend *b, struct buf buf); /* first byte of the range */
+float *cpu_scratch(const struct cpu_backend *b, uint32_t thread);
+
+/* --- reference.c: every op in plain C with double accumulators ------------------------------------------------------ */
+
+void cpu_run_reference(struct cpu_backend *b, const struct op *op);
+
+/* --- fast.c: matrix product and attention in float vectors; the other ops are the reference's ----------------------- */
+
+enum { CPU_ROWS = 4 }; /* matrix rows that are dequantised and multiplied together */
+void cpu_run_fast(struct cpu_backend *b, const struct op *op);
+/* The best set of kernels for this processor. */
+const struct cpu_kernels *cpu_kernels_choose(void);
+/* Number i of the sets that this processor can run, NULL past the last. */
+const struct cpu_kernels *cpu_kernels_variant(uint32_t i);
+const char *cpu_kernels_name(const struct cpu_kernels *k);
+
+#endif

@@ -1,0 +1,167 @@
+/* reference: every op in plain C with double accumulators, in the order the formulas are written. It is the oracle of
+ * the kernel table and of the whole model. Formulas: MODEL.md. */
+#include "cpu.h"
+#include "quant.h"
+
+#include <math.h>
+#include <string.h>
+
+struct job {
+    struct cpu_backend *b;
+    const struct op *op;
+    const struct step *step; /* NULL for ops that do not read it */
+};
+
+static void embed(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    const struct op *op = j->op;
+    const struct weight_part *w = op->w->parts;
+    float *y = cpu_host(j->b, op->y);
+    (void)thread;
+    for (uint64_t t = begin; t < end; t++)
+        quant_dequantize_row(op->w->type, w->rows + j->step->tokens[t] * w->row_bytes, y + t * op->D, op->D);
+}
+
+static double inverse_rms(const float *x, uint32_t n, double eps)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
+    return 1.0 / sqrt(sum / n + eps);
+}
+
+static void rms_norm(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    const struct op *op = j->op;
+    const float *w = (const float *)(const void *)op->w->parts->rows;
+    (void)thread;
+    for (uint64_t t = begin; t < end; t++) {
+        const float *x = (const float *)cpu_host(j->b, op->x) + t * op->D;
+        float *y = (float *)cpu_host(j->b, op->y) + t * op->D;
+        const double r = inverse_rms(x, op->D, (double)op->eps);
+        for (uint32_t i = 0; i < op->D; i++) y[i] = (float)((double)x[i] * r * (double)w[i]);
+    }
+}
+
+/* Rows begin..end of W: each is dequantised once and multiplied with all T rows of x. */
+static void matmul(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    const struct op *op = j->op;
+    const uint32_t K = op->w->k, N = op->w->n;
+    const float *x = (const float *)cpu_host(j->b, op->x) + (uint64_t)op->x_row * K;
+    float *y = cpu_host(j->b, op->y), *row = cpu_scratch(j->b, thread);
+    for (uint64_t n = begin; n < end; n++) {
+        quant_dequantize_row(op->w->type, op->w->parts->rows + n * op->w->parts->row_bytes, row, K);
+        for (uint64_t t = 0; t < op->T; t++) {
+            double sum = 0;
+            for (uint32_t i = 0; i < K; i++) sum += (double)x[t * K + i] * (double)row[i];
+            float *out = &y[t * N + n];
+            *out = (float)(op->add ? (double)*out + sum : sum);
+        }
+    }
+}
+
+/* Norm and rotation of one head of E elements; cosine and sine are of this position. */
+static void norm_rope(float *a, const struct op *op, const struct weight *norm, const double *cosine, const double *sine)
+{
+    const uint32_t E = op->E, half = E / 2;
+    const double r = norm ? inverse_rms(a, E, (double)op->eps) : 1.0;
+    double n[CPU_MAX_HEAD];
+    const float *w = norm ? (const float *)(const void *)norm->parts->rows : NULL;
+    for (uint32_t i = 0; i < E; i++) n[i] = (double)a[i] * r * (w ? (double)w[i] : 1.0);
+    for (uint32_t i = 0; i < half; i++) {
+        a[i] = (float)(n[i] * cosine[i] - n[i + half] * sine[i]);
+        a[i + half] = (float)(n[i] * sine[i] + n[i + half] * cosine[i]);
+    }
+}
+
+static void qk_norm_rope_kv(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    const struct op *op = j->op;
+    const uint32_t E = op->E;
+    const uint64_t n_kv = (uint64_t)op->G * E, n_q = (uint64_t)op->H * E;
+    double cosine[CPU_MAX_HEAD / 2], sine[CPU_MAX_HEAD / 2];
+    float rotated[CPU_MAX_HEAD];
+    (void)thread;
+    for (uint64_t t = begin; t < end; t++) {
+        const uint64_t position = j->step->past + t;
+        float *q = (float *)cpu_host(j->b, op->x) + t * n_q;
+        const float *k = (const float *)cpu_host(j->b, op->y) + t * n_kv, *v = (const float *)cpu_host(j->b, op->z) + t * n_kv;
+        uint16_t *k_row = (uint16_t *)cpu_host(j->b, op->k_cache) + position * n_kv;
+        uint16_t *v_row = (uint16_t *)cpu_host(j->b, op->v_cache) + position * n_kv;
+        for (uint32_t i = 0; i < E / 2; i++) {
+            const double angle = (double)position * pow((double)op->rope_base, -2.0 * i / E);
+            cosine[i] = cos(angle);
+            sine[i] = sin(angle);
+        }
+        for (uint32_t h = 0; h < op->H; h++) norm_rope(q + h * E, op, op->w, cosine, sine);
+        for (uint32_t g = 0; g < op->G; g++) {
+            memcpy(rotated, k + g * E, E * sizeof *rotated); /* k itself is an input and stays as it is */
+            norm_rope(rotated, op, op->w2, cosine, sine);
+            for (uint32_t i = 0; i < E; i++) k_row[g * E + i] = f16_of_f32(rotated[i]);
+        }
+        for (uint64_t i = 0; i < n_kv; i++) v_row[i] = f16_of_f32(v[i]);
+    }
+}
+
+static double score(const float *q, const uint16_t *k, uint32_t E, double scale)
+{
+    double sum = 0;
+    for (uint32_t i = 0; i < E; i++) sum += (double)q[i] * (double)f32_of_f16(k[i]);
+    return sum * scale;
+}
+
+/* Item t * H + h. Scores are computed twice, once for their maximum, so that nothing grows with the past. */
+static void attention(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    const struct op *op = j->op;
+    const uint32_t E = op->E;
+    const uint64_t stride = (uint64_t)op->G * E;
+    (void)thread;
+    for (uint64_t item = begin; item < end; item++) {
+        const uint64_t t = item / op->H, h = item % op->H, g = h / (op->H / op->G), n = j->step->past + t + 1;
+        const float *q = (const float *)cpu_host(j->b, op->x) + item * E;
+        float *y = (float *)cpu_host(j->b, op->y) + item * E;
+        const uint16_t *k = (const uint16_t *)cpu_host(j->b, op->k_cache) + g * E;
+        const uint16_t *v = (const uint16_t *)cpu_host(j->b, op->v_cache) + g * E;
+        double max = -INFINITY, sum = 0, acc[CPU_MAX_HEAD] = {0};
+        for (uint64_t p = 0; p < n; p++) max = fmax(max, score(q, k + p * stride, E, (double)op->scale));
+        for (uint64_t p = 0; p < n; p++) {
+            const double weight = exp(score(q, k + p * stride, E, (double)op->scale) - max);
+            sum += weight;
+            for (uint32_t i = 0; i < E; i++) acc[i] += weight * (double)f32_of_f16(v[p * stride + i]);
+        }
+        for (uint32_t i = 0; i < E; i++) y[i] = (float)(acc[i] / sum);
+    }
+}
+
+static void swiglu(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    const float *gate = cpu_host(j->b, j->op->x), *up = cpu_host(j->b, j->op->z);
+    float *y = cpu_host(j->b, j->op->y);
+    (void)thread;
+    for (uint64_t i = begin; i < end; i++) {
+        const double a = (double)gate[i];
+        y[i] = (float)(a / (1.0 + exp(-a)) * (double)up[i]);
+    }
+}
+
+void cpu_run_reference(struct cpu_backend *b, const struct op *op)
+{
+    struct job job = {.b = b, .op = op, .step = op->step.bytes ? cpu_host(b, op->step) : NULL};
+    switch (op->kind) {
+    case OP_EMBED: pool_run(b->pool, op->T, 4, embed, &job); break;
+    case OP_RMS_NORM: pool_run(b->pool, op->T, 4, rms_norm, &job); break;
+    case OP_MATMUL: pool_run(b->pool, op->w->n, 16, matmul, &job); break;
+    case OP_QK_NORM_ROPE_KV: pool_run(b->pool, op->T, 2, qk_norm_rope_kv, &job); break;
+    case OP_ATTENTION: pool_run(b->pool, (uint64_t)op->T * op->H, 1, attention, &job); break;
+    case OP_SWIGLU: pool_run(b->pool, (uint64_t)op->T * op->D, 1024, swiglu, &job); break;
+    case OP_COPY: memcpy(cpu_host(b, op->y), cpu_host(b, op->x), (size_t)op->x.bytes); break;
+    case OP_N_KINDS: break;
+    }
+}

@@ -1,0 +1,226 @@
+/* engine: a model on a device: weights, activations, device list. See pumice.h. */
+#include "engine.h"
+
+#include "quant.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum pumice_status engine_check(const struct pumice_engine *e)
+{
+    return e->lost[0] ? err_set(PUMICE_DEVICE, "the device failed earlier: %s; open the model again", e->lost) : PUMICE_OK;
+}
+
+enum pumice_status engine_note(struct pumice_engine *e, enum pumice_status st)
+{
+    if (st == PUMICE_DEVICE && !e->lost[0]) snprintf(e->lost, sizeof e->lost, "%s", pumice_error());
+    return st;
+}
+
+/* --- loading ------------------------------------------------------------------------------------------------------------- */
+
+struct loader {
+    struct pumice_engine *engine;
+    const struct pumice_engine_params *params;
+    uint64_t done_bytes, total_bytes;
+    bool in_place; /* the back end computes from the mapped file */
+};
+
+static enum pumice_status report(const struct loader *l)
+{
+    if (!l->params->progress) return PUMICE_OK;
+    const float fraction = (float)((double)l->done_bytes / (double)l->total_bytes);
+    if (l->params->progress(l->params->user, "load", fraction)) return PUMICE_OK;
+    return err_set(PUMICE_CANCELLED, "loading was cancelled");
+}
+
+/* A norm weight is f32 on every device, whatever the file has. */
+static enum pumice_status as_floats(struct arena *a, const struct gguf_tensor *t, struct weight_source *src)
+{
+    float *x = arena_alloc(a, src->k, sizeof *x);
+    if (!x) return err_memory(src->name, src->k * sizeof *x);
+    quant_dequantize_row(t->type, t->data, x, src->k);
+    src->data = x;
+    src->type = GGUF_T_F32;
+    return PUMICE_OK;
+}
+
+static enum pumice_status load(struct loader *l, const struct gguf_tensor *t, struct weight *out)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct pumice_engine *e = l->engine;
+    const struct mapping *map = &e->model->map;
+    struct weight_source src = {.name = arena_strndup(&e->arena, t->name.data, t->name.n), .type = t->type,
+                                .n = (uint32_t)t->dims[1], .k = (uint32_t)t->dims[0], .data = t->data};
+    if (!src.name) return err_memory("tensor names", t->name.n);
+    if (map->data) platform_map_want(map, t->offset, t->bytes);
+    if (t->n_dims == 1 || (src.n == 1 && t->type != GGUF_T_F32 && gguf_type(t->type)->block_n == 1))
+        TRY(as_floats(&e->arena, t, &src));
+    TRY(e->backend->calls->weight_create(e->backend, &src, out));
+    if (map->data && !l->in_place) platform_map_drop(map, t->offset, t->bytes);
+    l->done_bytes += t->bytes;
+    TRY(report(l));
+fail:
+    return st;
+}
+
+static enum pumice_status load_layer(struct loader *l, const struct layer_tensors *t, struct layer_weights *w)
+{
+    enum pumice_status st = PUMICE_OK;
+    TRY(load(l, t->attn_norm, &w->attn_norm));
+    TRY(load(l, t->q, &w->q));
+    TRY(load(l, t->k, &w->k));
+    TRY(load(l, t->v, &w->v));
+    TRY(load(l, t->q_norm, &w->q_norm));
+    TRY(load(l, t->k_norm, &w->k_norm));
+    TRY(load(l, t->o, &w->o));
+    TRY(load(l, t->ffn_norm, &w->ffn_norm));
+    TRY(load(l, t->gate, &w->gate));
+    TRY(load(l, t->up, &w->up));
+    TRY(load(l, t->down, &w->down));
+fail:
+    return st;
+}
+
+static enum pumice_status label_layer(struct arena *a, uint32_t i, struct layer_labels *l)
+{
+    const struct {
+        const char **out;
+        const char *text;
+    } all[] = {{&l->attn_norm, "attn.norm"}, {&l->q, "attn.q"},       {&l->k, "attn.k"},           {&l->v, "attn.v"},
+               {&l->rope, "attn.rope"},      {&l->attention, "attn"}, {&l->o, "attn.o"},           {&l->ffn_norm, "ffn.norm"},
+               {&l->gate, "ffn.gate"},       {&l->up, "ffn.up"},      {&l->swiglu, "ffn.swiglu"}, {&l->down, "ffn.down"}};
+    for (size_t j = 0; j < COUNT_OF(all); j++) {
+        *all[j].out = arena_printf(a, "L%02u %s", i, all[j].text);
+        if (!*all[j].out) return err_memory("op labels", 32);
+    }
+    return PUMICE_OK;
+}
+
+static enum pumice_status load_weights(struct pumice_engine *e, const struct pumice_engine_params *params, bool in_place)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct pumice_model *m = e->model;
+    struct model_weights *w = &e->weights;
+    struct loader l = {.engine = e, .params = params, .total_bytes = MAX(m->weight_bytes, (uint64_t)1), .in_place = in_place};
+    w->layers = arena_alloc(&e->arena, m->h.n_layers, sizeof *w->layers);
+    w->labels = arena_alloc(&e->arena, m->h.n_layers, sizeof *w->labels);
+    if (!w->layers || !w->labels) TRY(err_memory("the layers", m->h.n_layers * sizeof *w->layers));
+    TRY(report(&l));
+    TRY(load(&l, m->embed, &w->embed));
+    for (uint32_t i = 0; i < m->h.n_layers; i++) {
+        TRY(load_layer(&l, &m->layers[i], &w->layers[i]));
+        TRY(label_layer(&e->arena, i, &w->labels[i]));
+    }
+    TRY(load(&l, m->output_norm, &w->output_norm));
+    if (m->output == m->embed) w->output = w->embed;
+    else TRY(load(&l, m->output, &w->output));
+    TRY(e->backend->calls->weights_done(e->backend));
+    l.done_bytes = l.total_bytes;
+    TRY(report(&l));
+fail:
+    return st;
+}
+
+static enum pumice_status make_activations(struct pumice_engine *e)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct hparams *h = &e->model->h;
+    struct activations *a = &e->activations;
+    const uint64_t T = e->chunk, f = sizeof(float), HE = (uint64_t)h->H * h->E, GE = (uint64_t)h->G * h->E;
+    const struct {
+        struct buf *out;
+        uint64_t bytes;
+        enum mem_use use;
+        const char *name;
+    } all[] = {{&a->step, sizeof(struct step) + T * 4, MEM_STEP, "step"},
+               {&a->x, T * h->D * f, MEM_SCRATCH, "x"},
+               {&a->normed, T * h->D * f, MEM_SCRATCH, "normed"},
+               {&a->q, T * HE * f, MEM_SCRATCH, "q"},
+               {&a->attention, T * HE * f, MEM_SCRATCH, "attention"},
+               {&a->k, T * GE * f, MEM_SCRATCH, "k"},
+               {&a->v, T * GE * f, MEM_SCRATCH, "v"},
+               {&a->gate, T * h->F * f, MEM_SCRATCH, "gate"},
+               {&a->up, T * h->F * f, MEM_SCRATCH, "up"},
+               {&a->logits, h->V * f, MEM_SCRATCH, "logits"}};
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        TRY(e->backend->calls->buffer_create(e->backend, all[i].use, all[i].bytes, all[i].name, all[i].out));
+fail:
+    return st;
+}
+
+enum pumice_status pumice_engine_open(struct pumice_model *model, const struct pumice_engine_params *params,
+                                      struct pumice_engine **out)
+{
+    enum pumice_status st = PUMICE_OK;
+    static const struct pumice_engine_params defaults;
+    struct pumice_device_info info;
+    const uint64_t start = platform_now_ns();
+    *out = NULL;
+    if (!params) params = &defaults;
+    struct pumice_engine *e = mem_calloc(1, sizeof *e);
+    if (!e) return err_memory("the engine", sizeof *e);
+    e->model = model;
+    TRY(model_bind(model));
+    TRY(backend_create(&(struct backend_options){.device = params->device, .validate = params->validate,
+                                                 .perf = params->perf, .n_threads = params->n_threads}, &e->backend));
+    e->backend->calls->info(e->backend, &info);
+    e->chunk = MAX(1u, e->backend->calls->chunk_tokens(e->backend));
+    TRY(load_weights(e, params, info.kind == PUMICE_DEVICE_CPU));
+    TRY(make_activations(e));
+    e->load_ns = platform_now_ns() - start;
+    *out = e;
+    return PUMICE_OK;
+fail:
+    pumice_engine_close(e);
+    return st;
+}
+
+void pumice_engine_close(struct pumice_engine *e)
+{
+    if (!e) return;
+    if (e->backend) e->backend->calls->destroy(e->backend);
+    arena_fini(&e->arena);
+    mem_free(e);
+}
+
+void pumice_engine_get_info(const struct pumice_engine *e, struct pumice_engine_info *out)
+{
+    *out = (struct pumice_engine_info){.load_ns = e->load_ns, .device_bytes = e->backend->calls->device_bytes(e->backend)};
+    e->backend->calls->info(e->backend, &out->device);
+}
+
+void pumice_engine_perf(const struct pumice_engine *e, struct pumice_perf_row *rows, size_t *n)
+{
+    e->backend->calls->perf(e->backend, rows, n);
+}
+
+/* --- devices ------------------------------------------------------------------------------------------------------------------ */
+
+enum pumice_status pumice_devices(const char *wanted, struct pumice_device_info *out, size_t *n)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct backend *cpu = NULL;
+    const size_t capacity = *n;
+    const bool by_name = wanted && (strcmp(wanted, "cpu") == 0 || strcmp(wanted, "reference") == 0);
+    const bool automatic = !wanted || !wanted[0] || strcmp(wanted, "auto") == 0;
+    bool taken = false;
+    TRY(gpu_devices(wanted, out, n));
+    for (size_t i = 0; i < MIN(*n, capacity); i++) {
+        if (by_name) out[i].chosen = false;
+        taken = taken || out[i].chosen;
+    }
+    if (*n < capacity) {
+        struct pumice_device_info *own = &out[*n];
+        TRY(cpu_backend_create(&(struct backend_options){.device = by_name ? wanted : "cpu"}, &cpu));
+        cpu->calls->info(cpu, own);
+        own->index = (uint32_t)*n;
+        own->chosen = by_name || (automatic && !taken);
+        snprintf(own->reason, sizeof own->reason, "%s",
+                 by_name ? "asked for" : own->chosen ? "no usable Vulkan device" : "--device cpu takes it");
+    }
+    ++*n;
+fail:
+    if (cpu) cpu->calls->destroy(cpu);
+    return st;
+}

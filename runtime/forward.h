@@ -1,0 +1,37 @@
+/* forward: the decoder's forward pass, written once as a straight list of op calls (MODEL.md 3), recorded into a plan of
+ * either back end. Owns the weights' and activations' structs; allocates nothing. */
+#ifndef PUMICE_FORWARD_H
+#define PUMICE_FORWARD_H
+
+#include "kv.h"
+
+struct layer_weights {
+    struct weight attn_norm, q, k, v, q_norm, k_norm, o, ffn_norm, gate, up, down;
+};
+
+/* "L07 attn.q": what a debugger or a profile shows; as long-lived as the plans. */
+struct layer_labels {
+    const char *attn_norm, *q, *k, *v, *rope, *attention, *o, *ffn_norm, *gate, *up, *swiglu, *down;
+};
+
+struct model_weights {
+    struct weight embed, output_norm, output;
+    struct layer_weights *layers; /* [n_layers] */
+    struct layer_labels *labels;  /* [n_layers] */
+};
+
+/* Buffers that one run of up to T tokens needs. */
+struct activations {
+    struct buf step;             /* struct step with T tokens */
+    struct buf x, normed;        /* [T, D] */
+    struct buf q, attention;     /* [T, H, E] */
+    struct buf k, v;             /* [T, G, E] */
+    struct buf gate, up;         /* [T, F] */
+    struct buf logits;           /* [V] */
+};
+
+/* Records T tokens at positions P.. into `p`; the logits of the last one go to `logits_out` [V] (MEM_READBACK). */
+enum pumice_status forward(struct plan *p, const struct hparams *h, const struct model_weights *w,
+                           const struct activations *a, const struct kv *kv, struct buf logits_out, uint32_t T);
+
+#endif

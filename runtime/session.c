@@ -1,0 +1,382 @@
+/* session: one timeline: tokens, KV cache, recorded plans. See pumice.h.
+ *
+ * Invariant: n_kv <= n_tokens <= capacity; the KV of tokens[0..n_kv) is in the cache. Only generate leaves n_kv one short
+ * of n_tokens. logits_ready: the logits are those after tokens[n_tokens - 1]. */
+#include "engine.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MAX_PLANS = 4, DEFAULT_CONTEXT = 8192 };
+
+struct session_plan {
+    struct plan *plan; /* NULL: free */
+    uint32_t T;
+    uint64_t used_at;
+};
+
+struct pumice_session {
+    struct pumice_engine *engine;
+    struct kv kv;
+    struct buf logits; /* [V], readable by the host */
+    int32_t *tokens;   /* [capacity] */
+    size_t n_tokens, n_kv;
+    bool logits_ready;
+    struct session_plan plans[MAX_PLANS];
+    uint64_t clock; /* of used_at */
+    void *scratch;  /* of pumice_sample */
+    struct pumice_session_stats stats;
+    atomic_bool cancel;
+};
+
+/* --- life ------------------------------------------------------------------------------------------------------------- */
+
+enum pumice_status pumice_session_open(struct pumice_engine *e, const struct pumice_session_params *params,
+                                       struct pumice_session **out)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct hparams *h = &e->model->h;
+    const uint32_t C = params && params->n_ctx ? params->n_ctx : MIN((uint32_t)DEFAULT_CONTEXT, h->n_context);
+    struct pumice_session *s = NULL;
+    *out = NULL;
+    TRY(engine_check(e));
+    if (C > h->n_context)
+        return err_set(PUMICE_ARGUMENT, "a context of %u tokens is more than the model's %u; ask for less", C, h->n_context);
+    s = mem_calloc(1, sizeof *s);
+    if (!s) return err_memory("the session", sizeof *s);
+    s->engine = e;
+    s->tokens = mem_calloc(C, sizeof *s->tokens);
+    s->scratch = mem_calloc(h->V, 8);
+    if (!s->tokens || !s->scratch) TRY(err_memory("the session", C * sizeof *s->tokens + h->V * 8ull));
+    TRY(engine_note(e, kv_create(e->backend, h, C, &s->kv)));
+    TRY(engine_note(e, e->backend->calls->buffer_create(e->backend, MEM_READBACK, h->V * 4ull, "logits out", &s->logits)));
+    s->stats.kv_bytes = kv_bytes(&s->kv);
+    *out = s;
+    return PUMICE_OK;
+fail:
+    pumice_session_close(s);
+    return st;
+}
+
+void pumice_session_close(struct pumice_session *s)
+{
+    if (!s) return;
+    const struct backend_calls *calls = s->engine->backend->calls;
+    for (int i = 0; i < MAX_PLANS; i++) calls->plan_destroy(s->plans[i].plan);
+    if (s->logits.bytes) calls->buffer_destroy(s->engine->backend, &s->logits);
+    kv_destroy(&s->kv);
+    mem_free(s->scratch);
+    mem_free(s->tokens);
+    mem_free(s);
+}
+
+uint32_t pumice_session_capacity(const struct pumice_session *s) { return s->kv.C; }
+
+const int32_t *pumice_session_tokens(const struct pumice_session *s, size_t *n)
+{
+    *n = s->n_tokens;
+    return s->tokens;
+}
+
+const float *pumice_session_logits(const struct pumice_session *s)
+{
+    if (!s->logits_ready) return NULL;
+    return s->engine->backend->calls->buffer_host(s->engine->backend, s->logits);
+}
+
+uint64_t pumice_session_logits_hash(const struct pumice_session *s)
+{
+    const float *logits = pumice_session_logits(s);
+    return logits ? hash_bytes(logits, s->engine->model->h.V * sizeof *logits, 0) : 0;
+}
+
+void pumice_session_get_stats(const struct pumice_session *s, struct pumice_session_stats *out) { *out = s->stats; }
+void pumice_session_cancel(struct pumice_session *s) { atomic_store(&s->cancel, true); }
+
+/* --- one step ------------------------------------------------------------------------------------------------------------ */
+
+/* The plan for T tokens: kept, or recorded in the place of the one not used for longest. */
+static enum pumice_status plan_for(struct pumice_session *s, uint32_t T, struct plan **out)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct pumice_engine *e = s->engine;
+    const struct backend_calls *calls = e->backend->calls;
+    struct session_plan *slot = &s->plans[0];
+    struct plan *plan = NULL;
+    char name[32];
+    for (int i = 0; i < MAX_PLANS; i++) {
+        struct session_plan *p = &s->plans[i];
+        if (p->plan && p->T == T) {
+            p->used_at = ++s->clock;
+            *out = p->plan;
+            return PUMICE_OK;
+        }
+        if (slot->plan && (!p->plan || p->used_at < slot->used_at)) slot = p;
+    }
+    calls->plan_destroy(slot->plan);
+    slot->plan = NULL;
+    snprintf(name, sizeof name, "forward T=%u", T);
+    TRY(calls->plan_begin(e->backend, name, &plan));
+    TRY(forward(plan, &e->model->h, &e->weights, &e->activations, &s->kv, s->logits, T));
+    TRY(calls->plan_end(plan));
+    *slot = (struct session_plan){.plan = plan, .T = T, .used_at = ++s->clock};
+    *out = plan;
+    return PUMICE_OK;
+fail:
+    calls->plan_destroy(plan);
+    return engine_note(e, st);
+}
+
+/* Computes T tokens, which already stand at tokens[n_kv]. Allocates nothing once its plan is recorded. */
+static enum pumice_status run_step(struct pumice_session *s, uint32_t T)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct pumice_engine *e = s->engine;
+    struct plan *plan = NULL;
+    TRY(engine_check(e));
+    TRY(plan_for(s, T, &plan));
+    s->logits_ready = false;
+    mem_forbid(true);
+    struct step *step = e->backend->calls->buffer_host(e->backend, e->activations.step);
+    *step = (struct step){.past = (uint32_t)s->n_kv, .n_tokens = T};
+    memcpy(step->tokens, s->tokens + s->n_kv, T * sizeof *step->tokens);
+    st = engine_note(e, e->backend->calls->plan_run(plan));
+    mem_forbid(false);
+    TRY(st);
+    s->n_kv += T;
+    s->logits_ready = s->n_kv == s->n_tokens;
+fail:
+    return st;
+}
+
+/* --- sync ------------------------------------------------------------------------------------------------------------------ */
+
+static enum pumice_status check_tokens(const struct pumice_session *s, const int32_t *tokens, size_t n)
+{
+    const uint32_t V = s->engine->model->h.V;
+    if (n == 0 || !tokens) return err_set(PUMICE_ARGUMENT, "sync needs at least one token");
+    if (n > s->kv.C)
+        return err_set(PUMICE_CONTEXT, "%zu tokens do not fit the context of %u; shorten the conversation or open a larger one",
+                       n, s->kv.C);
+    for (size_t i = 0; i < n; i++)
+        if (tokens[i] < 0 || (uint32_t)tokens[i] >= V)
+            return err_set(PUMICE_ARGUMENT, "token %zu is %d; the vocabulary has ids 0 to %u", i, (int)tokens[i], V - 1);
+    return PUMICE_OK;
+}
+
+static enum pumice_status compute_rest(struct pumice_session *s, const int32_t *tokens, size_t n,
+                                       const struct pumice_sync_callbacks *callbacks)
+{
+    enum pumice_status st = PUMICE_OK;
+    const size_t first = s->n_kv, total = n - first;
+    while (s->n_kv < n) {
+        const uint32_t T = (uint32_t)MIN(n - s->n_kv, (size_t)s->engine->chunk);
+        if (atomic_load(&s->cancel)) return err_set(PUMICE_CANCELLED, "cancelled after %zu of %zu tokens", s->n_kv - first, total);
+        memcpy(s->tokens + s->n_kv, tokens + s->n_kv, T * sizeof *tokens);
+        s->n_tokens = s->n_kv + T;
+        st = run_step(s, T);
+        if (st != PUMICE_OK) s->n_tokens = s->n_kv;
+        TRY(st);
+        if (callbacks && callbacks->progress && !callbacks->progress(callbacks->user, s->n_kv - first, total))
+            return err_set(PUMICE_CANCELLED, "stopped after %zu of %zu tokens", s->n_kv - first, total);
+    }
+fail:
+    return st;
+}
+
+enum pumice_status pumice_session_sync(struct pumice_session *s, const int32_t *tokens, size_t n,
+                                       const struct pumice_sync_callbacks *callbacks)
+{
+    enum pumice_status st = PUMICE_OK;
+    const uint64_t start = platform_now_ns();
+    size_t common = 0;
+    s->stats.prefill_tokens = s->stats.prefill_ns = 0;
+    TRY(engine_check(s->engine));
+    TRY(check_tokens(s, tokens, n));
+    while (common < MIN(n, s->n_kv) && tokens[common] == s->tokens[common]) common++;
+    if (common == n && s->n_tokens == n && s->logits_ready) goto fail; /* nothing to do */
+    if (common == n) common--;                                         /* the last one again, for its logits */
+    s->n_tokens = s->n_kv = common;
+    s->logits_ready = false;
+    st = compute_rest(s, tokens, n, callbacks);
+    s->stats.prefill_tokens = s->n_kv - common;
+    s->stats.prefill_ns = platform_now_ns() - start;
+fail:
+    atomic_store(&s->cancel, false);
+    return st;
+}
+
+enum pumice_status pumice_session_rewind(struct pumice_session *s, size_t n)
+{
+    if (n > s->n_tokens)
+        return err_set(PUMICE_ARGUMENT, "cannot rewind to %zu tokens; the session has %zu", n, s->n_tokens);
+    if (n == s->n_tokens) return PUMICE_OK;
+    s->n_tokens = n;
+    s->n_kv = MIN(s->n_kv, n);
+    s->logits_ready = false;
+    return PUMICE_OK;
+}
+
+/* --- generate ---------------------------------------------------------------------------------------------------------------- */
+
+const char *pumice_stop_name(enum pumice_stop stop)
+{
+    static const char *const names[] = {"eos", "length", "context", "cancelled"};
+    return (unsigned)stop < COUNT_OF(names) ? names[stop] : "unknown";
+}
+
+static bool is_stop(const struct pumice_generate_params *p, int32_t id)
+{
+    for (size_t i = 0; i < p->n_stop_tokens; i++)
+        if (p->stop_tokens[i] == id) return true;
+    return false;
+}
+
+static enum pumice_status generate(struct pumice_session *s, const struct pumice_generate_params *p,
+                                   struct pumice_generate_result *r)
+{
+    enum pumice_status st = PUMICE_OK;
+    const uint32_t V = s->engine->model->h.V;
+    for (r->stop = PUMICE_STOP_CANCELLED; !atomic_load(&s->cancel);) {
+        r->stop = PUMICE_STOP_LENGTH;
+        if (p->max_tokens && r->n_tokens == p->max_tokens) break;
+        r->stop = PUMICE_STOP_CONTEXT;
+        if (s->n_tokens == s->kv.C) break;
+        if (!s->logits_ready) {
+            TRY(run_step(s, 1));
+            s->stats.decode_tokens++;
+        }
+        const int32_t id = pumice_sample(&p->sampling, pumice_session_logits(s), V, r->n_tokens, s->scratch);
+        r->stop = PUMICE_STOP_EOS;
+        r->stop_token = id;
+        if (is_stop(p, id)) break;
+        r->stop_token = -1;
+        s->tokens[s->n_tokens++] = id;
+        s->logits_ready = false;
+        r->n_tokens++;
+        r->stop = PUMICE_STOP_CANCELLED;
+        if (p->on_token && !p->on_token(p->user, id)) break;
+    }
+fail:
+    return st;
+}
+
+enum pumice_status pumice_session_generate(struct pumice_session *s, const struct pumice_generate_params *params,
+                                           struct pumice_generate_result *result)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct pumice_generate_result r = {.stop = PUMICE_STOP_CANCELLED, .stop_token = -1};
+    const uint64_t start = platform_now_ns();
+    s->stats.decode_tokens = s->stats.decode_ns = 0;
+    TRY(engine_check(s->engine));
+    if (!s->logits_ready) TRY(err_set(PUMICE_ARGUMENT, "there are no logits to continue from; call pumice_session_sync first"));
+    st = generate(s, params, &r);
+    r.elapsed_ns = platform_now_ns() - start;
+    s->stats.decode_ns = r.elapsed_ns;
+fail:
+    if (result) *result = r;
+    atomic_store(&s->cancel, false);
+    return st;
+}
+
+/* --- save and restore ----------------------------------------------------------------------------------------------------------- */
+
+/* header, tokens i32[n_tokens], KV rows of n_kv positions (kv.c), hash of all that u64. Little-endian, this machine's. */
+struct saved {
+    char magic[8];
+    uint32_t version, reserved;
+    uint64_t model;
+    uint64_t n_tokens, n_kv;
+};
+static const char magic[8] = "PUMICEKV";
+enum { SAVED_VERSION = 1 };
+
+/* What must be equal for a cache to make sense: hyper-parameters, tensor directory, and one vector of weights. */
+static uint64_t fingerprint(const struct pumice_model *m)
+{
+    uint64_t hash = hash_bytes(&m->h, sizeof m->h, 0);
+    for (size_t i = 0; i < m->gguf.n_tensors; i++) {
+        const struct gguf_tensor *t = &m->gguf.tensors[i];
+        hash = hash_bytes(t->name.data, t->name.n, hash);
+        hash = hash_bytes(&t->type, sizeof t->type, hash);
+        hash = hash_bytes(t->dims, sizeof t->dims, hash);
+        hash = hash_bytes(&t->offset, sizeof t->offset, hash);
+    }
+    return hash_bytes(m->output_norm->data, (size_t)m->output_norm->bytes, hash);
+}
+
+static uint64_t saved_bytes(const struct pumice_session *s, uint64_t n_tokens, uint64_t n_kv)
+{
+    return sizeof(struct saved) + n_tokens * sizeof *s->tokens + kv_saved_bytes(&s->kv, n_kv) + sizeof(uint64_t);
+}
+
+enum pumice_status pumice_session_save(struct pumice_session *s, void *data, size_t *bytes)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct saved head = {.version = SAVED_VERSION, .model = fingerprint(s->engine->model), .n_tokens = s->n_tokens,
+                               .n_kv = s->n_kv};
+    const size_t capacity = *bytes;
+    uint8_t *out = data;
+    if (!size_of_u64(saved_bytes(s, s->n_tokens, s->n_kv), bytes)) return err_memory("the saved session", s->n_tokens);
+    if (!data) return PUMICE_OK;
+    if (capacity < *bytes) return err_set(PUMICE_ARGUMENT, "saving needs %zu bytes, the caller has %zu", *bytes, capacity);
+    TRY(engine_check(s->engine));
+    memcpy(out, &head, sizeof head);
+    memcpy(out, magic, sizeof magic);
+    memcpy(out + sizeof head, s->tokens, s->n_tokens * sizeof *s->tokens);
+    TRY(engine_note(s->engine, kv_save(&s->kv, s->n_kv, out + sizeof head + s->n_tokens * sizeof *s->tokens)));
+    const uint64_t hash = hash_bytes(out, *bytes - sizeof hash, 0);
+    memcpy(out + *bytes - sizeof hash, &hash, sizeof hash);
+fail:
+    return st;
+}
+
+static enum pumice_status check_saved(const struct pumice_session *s, const uint8_t *data, size_t bytes, struct saved *head)
+{
+    static const char remedy[] = "start a new session";
+    uint64_t hash;
+    if (bytes < sizeof *head + sizeof hash || memcmp(data, magic, sizeof magic) != 0)
+        return err_set(PUMICE_FORMAT, "this is no saved session; %s", remedy);
+    memcpy(head, data, sizeof *head);
+    if (head->version != SAVED_VERSION)
+        return err_set(PUMICE_FORMAT, "the session was saved by another version (%u); %s", head->version, remedy);
+    if (head->model != fingerprint(s->engine->model))
+        return err_set(PUMICE_FORMAT, "the session was saved with another model; open that one, or %s", remedy);
+    if (head->n_kv > head->n_tokens || head->n_tokens - head->n_kv > 1 || head->n_tokens > s->engine->model->h.n_context)
+        return err_set(PUMICE_FORMAT, "the saved session is damaged; %s", remedy);
+    if (head->n_tokens > s->kv.C)
+        return err_set(PUMICE_CONTEXT, "the saved session has %llu tokens, this context holds %u; open a larger one",
+                       (unsigned long long)head->n_tokens, s->kv.C);
+    if (bytes != saved_bytes(s, head->n_tokens, head->n_kv))
+        return err_set(PUMICE_FORMAT, "the saved session has %zu bytes, not the %llu it should; %s", bytes,
+                       (unsigned long long)saved_bytes(s, head->n_tokens, head->n_kv), remedy);
+    memcpy(&hash, data + bytes - sizeof hash, sizeof hash);
+    if (hash != hash_bytes(data, bytes - sizeof hash, 0))
+        return err_set(PUMICE_FORMAT, "the saved session is damaged (its checksum is wrong); %s", remedy);
+    return PUMICE_OK;
+}
+
+enum pumice_status pumice_session_restore(struct pumice_session *s, const void *data, size_t bytes)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct saved head;
+    const uint8_t *in = data;
+    TRY(engine_check(s->engine));
+    TRY(check_saved(s, in, bytes, &head));
+    in += sizeof head;
+    for (uint64_t i = 0; i < head.n_tokens; i++) {
+        int32_t id;
+        memcpy(&id, in + i * sizeof id, sizeof id);
+        if (id < 0 || (uint32_t)id >= s->engine->model->h.V)
+            return err_set(PUMICE_FORMAT, "the saved session has a token outside the vocabulary; start a new session");
+    }
+    s->n_tokens = s->n_kv = 0; /* in case the copy fails half-way */
+    s->logits_ready = false;
+    TRY(engine_note(s->engine, kv_restore(&s->kv, head.n_kv, in + head.n_tokens * sizeof *s->tokens)));
+    memcpy(s->tokens, in, (size_t)head.n_tokens * sizeof *s->tokens);
+    s->n_tokens = (size_t)head.n_tokens;
+    s->n_kv = (size_t)head.n_kv;
+fail:
+    return st;
+}

@@ -1,0 +1,209 @@
+/* tiny_model: see tiny_model.h. */
+#include "tiny_model.h"
+
+#include "quant.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ALIGNMENT = 32, MAX_TENSORS = 3 + 11 * 16, N_BYTES = 256, N_SPECIALS = 3 };
+
+struct tensor {
+    char name[48];
+    uint32_t type;
+    uint64_t n, k; /* n 0: a vector */
+    uint64_t bytes, offset;
+};
+
+struct writer {
+    uint8_t *at; /* NULL: only counts */
+    uint64_t n;
+};
+
+static void put(struct writer *w, const void *data, size_t n)
+{
+    if (w->at) memcpy(w->at + w->n, data, n);
+    w->n += n;
+}
+static void put_u32(struct writer *w, uint32_t v) { put(w, &v, sizeof v); }
+static void put_u64(struct writer *w, uint64_t v) { put(w, &v, sizeof v); }
+static void put_str(struct writer *w, const char *s)
+{
+    put_u64(w, strlen(s));
+    put(w, s, strlen(s));
+}
+static void key_u32(struct writer *w, const char *key, uint32_t v)
+{
+    put_str(w, key);
+    put_u32(w, GGUF_U32);
+    put_u32(w, v);
+}
+static void key_f32(struct writer *w, const char *key, float v)
+{
+    put_str(w, key);
+    put_u32(w, GGUF_F32);
+    put(w, &v, sizeof v);
+}
+static void key_str(struct writer *w, const char *key, const char *v)
+{
+    put_str(w, key);
+    put_u32(w, GGUF_STRING);
+    put_str(w, v);
+}
+static void key_array(struct writer *w, const char *key, enum gguf_value_type element, uint64_t n)
+{
+    put_str(w, key);
+    put_u32(w, GGUF_ARRAY);
+    put_u32(w, element);
+    put_u64(w, n);
+}
+
+/* The printable stand-in of a byte in byte-level vocabularies, as UTF-8. */
+static void byte_token(uint32_t byte, char out[8])
+{
+    uint32_t c = byte, moved = 0;
+    for (uint32_t b = 0; b <= byte; b++) {
+        const bool plain = (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
+        if (!plain && b == byte) c = 256 + moved;
+        moved += !plain;
+    }
+    if (c < 128) snprintf(out, 8, "%c", (char)c);
+    else snprintf(out, 8, "%c%c", (char)(0xc0 | c >> 6), (char)(0x80 | (c & 63)));
+}
+
+static void put_vocabulary(struct writer *w, uint32_t V)
+{
+    static const char *const specials[N_SPECIALS] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
+    key_str(w, "tokenizer.ggml.model", "gpt2");
+    key_str(w, "tokenizer.ggml.pre", "qwen2");
+    key_array(w, "tokenizer.ggml.tokens", GGUF_STRING, V);
+    for (uint32_t i = 0; i < V; i++) {
+        char text[24];
+        if (i < N_BYTES) byte_token(i, text);
+        else if (i < N_BYTES + N_SPECIALS) snprintf(text, sizeof text, "%s", specials[i - N_BYTES]);
+        else snprintf(text, sizeof text, "[PAD%u]", i);
+        put_str(w, text);
+    }
+    key_array(w, "tokenizer.ggml.token_type", GGUF_I32, V);
+    for (uint32_t i = 0; i < V; i++) put_u32(w, i < N_BYTES ? 1 : i < N_BYTES + N_SPECIALS ? 3 : 5);
+    key_array(w, "tokenizer.ggml.merges", GGUF_STRING, 0);
+    key_u32(w, "tokenizer.ggml.eos_token_id", TINY_EOS);
+    put_str(w, "tokenizer.ggml.add_bos_token");
+    put_u32(w, GGUF_BOOL);
+    put(w, "", 1);
+}
+
+static void put_head(struct writer *w, const struct hparams *h, const struct tensor *t, uint32_t n)
+{
+    put(w, "GGUF", 4);
+    put_u32(w, 3);
+    put_u64(w, n);
+    put_u64(w, 19);
+    key_str(w, "general.architecture", "qwen3");
+    key_str(w, "general.name", "tiny");
+    key_u32(w, "general.alignment", ALIGNMENT);
+    key_u32(w, "qwen3.block_count", h->n_layers);
+    key_u32(w, "qwen3.context_length", h->n_context);
+    key_u32(w, "qwen3.embedding_length", h->D);
+    key_u32(w, "qwen3.feed_forward_length", h->F);
+    key_u32(w, "qwen3.attention.head_count", h->H);
+    key_u32(w, "qwen3.attention.head_count_kv", h->G);
+    key_u32(w, "qwen3.attention.key_length", h->E);
+    key_f32(w, "qwen3.attention.layer_norm_rms_epsilon", h->eps);
+    key_f32(w, "qwen3.rope.freq_base", h->rope_base);
+    put_vocabulary(w, h->V);
+    for (uint32_t i = 0; i < n; i++) {
+        put_str(w, t[i].name);
+        put_u32(w, t[i].n ? 2 : 1);
+        put_u64(w, t[i].k);
+        if (t[i].n) put_u64(w, t[i].n);
+        put_u32(w, t[i].type);
+        put_u64(w, t[i].offset);
+    }
+    while (w->n % ALIGNMENT) put(w, "", 1);
+}
+
+static uint32_t list_tensors(const struct hparams *h, uint32_t type, bool tied, struct tensor *t)
+{
+    const uint64_t D = h->D, F = h->F, HE = (uint64_t)h->H * h->E, GE = (uint64_t)h->G * h->E;
+    const struct {
+        const char *name;
+        uint64_t n, k;
+    } each[] = {{"attn_norm", 0, D}, {"attn_q", HE, D}, {"attn_k", GE, D}, {"attn_v", GE, D},
+                {"attn_q_norm", 0, h->E}, {"attn_k_norm", 0, h->E}, {"attn_output", D, HE}, {"ffn_norm", 0, D},
+                {"ffn_gate", F, D}, {"ffn_up", F, D}, {"ffn_down", D, F}};
+    uint32_t n = 0;
+    uint64_t offset = 0;
+    t[n++] = (struct tensor){.name = "token_embd.weight", .type = type, .n = h->V, .k = D};
+    for (uint32_t l = 0; l < h->n_layers; l++)
+        for (size_t i = 0; i < COUNT_OF(each); i++) {
+            t[n] = (struct tensor){.type = each[i].n ? type : GGUF_T_F32, .n = each[i].n, .k = each[i].k};
+            snprintf(t[n].name, sizeof t[n].name, "blk.%u.%s.weight", l, each[i].name);
+            n++;
+        }
+    t[n++] = (struct tensor){.name = "output_norm.weight", .type = GGUF_T_F32, .k = D};
+    if (!tied) t[n++] = (struct tensor){.name = "output.weight", .type = type, .n = h->V, .k = D};
+    for (uint32_t i = 0; i < n; i++) {
+        t[i].bytes = quant_row_bytes(t[i].type, t[i].k) * MAX(t[i].n, (uint64_t)1);
+        t[i].offset = offset;
+        offset += (t[i].bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    }
+    return n;
+}
+
+/* Uniform in [-1, 1), splitmix64. */
+static double next_value(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    z ^= z >> 31;
+    return (double)((int64_t)(z >> 11) - ((int64_t)1 << 52)) * 0x1p-52;
+}
+
+/* Vectors lie around 1; matrices are scaled so that activations keep their size. */
+static void fill(const struct tensor *t, uint64_t *random, float *x, uint8_t *out)
+{
+    const double spread = t->n ? 3.0 / sqrt((double)t->k) : 0.25;
+    for (uint64_t r = 0; r < MAX(t->n, (uint64_t)1); r++) {
+        for (uint64_t i = 0; i < t->k; i++) {
+            const double v = next_value(random) * spread;
+            x[i] = (float)(t->n ? v : 1.0 + v);
+        }
+        quant_quantize_row(t->type, x, out + r * quant_row_bytes(t->type, t->k), t->k);
+    }
+}
+
+struct hparams tiny_model_hparams(void)
+{
+    return (struct hparams){.n_layers = 2, .D = 256, .H = 4, .G = 2, .E = 64, .F = 512, .V = 300, .n_context = 512,
+                            .eps = 1e-6f, .rope_base = 1e6f};
+}
+
+enum pumice_status tiny_model_make(struct arena *a, uint32_t type, uint64_t seed, const struct hparams *h, bool tied,
+                                   const void **data, size_t *bytes)
+{
+    const struct hparams defaults = tiny_model_hparams();
+    if (!h) h = &defaults;
+    if (h->n_layers > 16 || h->V < N_BYTES + N_SPECIALS || !quant_can_quantize(type) || !quant_row_bytes(type, h->D) ||
+        !quant_row_bytes(type, h->F) || !quant_row_bytes(type, (uint64_t)h->H * h->E))
+        return err_set(PUMICE_ARGUMENT, "a tiny model of these dims cannot be made");
+    struct tensor *t = arena_alloc(a, MAX_TENSORS, sizeof *t);
+    float *x = arena_alloc(a, MAX(MAX(h->D, h->F), h->H * h->E), sizeof *x);
+    if (!t || !x) return err_memory("the tiny model", sizeof *t * MAX_TENSORS);
+    const uint32_t n = list_tensors(h, type, tied, t);
+    struct writer w = {0};
+    put_head(&w, h, t, n);
+    const uint64_t head = w.n, total = head + t[n - 1].offset + (t[n - 1].bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    w = (struct writer){.at = arena_alloc(a, (size_t)total, 1)};
+    if (!w.at) return err_memory("the tiny model", total);
+    put_head(&w, h, t, n);
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t random = seed * 1000003 + i;
+        fill(&t[i], &random, x, w.at + head + t[i].offset);
+    }
+    *data = w.at;
+    *bytes = (size_t)total;
+    return PUMICE_OK;
+}

