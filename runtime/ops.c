@@ -3,6 +3,7 @@
 
 #include "gguf.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 const char *op_kind_name(enum op_kind kind)
@@ -79,12 +80,26 @@ uint64_t op_bytes(const struct op *op, uint32_t past)
     return 0;
 }
 
+/* The CPU back end comes after the Vulkan devices in the list of pumice_devices: its index is their number. */
+static bool is_cpu_index(const char *device)
+{
+    struct pumice_device_info none;
+    size_t n = 0;
+    char *end = NULL;
+    const unsigned long long index = strtoull(device, &end, 10);
+    return end != device && !*end && gpu_devices(NULL, &none, &n) == PUMICE_OK && index == n;
+}
+
 /* The order of preference is in pumice.h at pumice_engine_params.device. */
 enum pumice_status backend_create(const struct backend_options *options, struct backend **out)
 {
     const char *device = options->device;
     const bool automatic = !device || !device[0] || strcmp(device, "auto") == 0;
-    if (!automatic && (strcmp(device, "cpu") == 0 || strcmp(device, "reference") == 0)) return cpu_backend_create(options, out);
+    if (!automatic && (strcmp(device, "cpu") == 0 || strcmp(device, "reference") == 0 || is_cpu_index(device))) {
+        struct backend_options cpu = *options;
+        if (strcmp(device, "reference") != 0) cpu.device = "cpu";
+        return cpu_backend_create(&cpu, out);
+    }
     const enum pumice_status st = gpu_backend_create(options, out);
     if (st != PUMICE_UNSUPPORTED || !automatic || options->validate) return st;
     log_line(PUMICE_LOG_WARN, "no Vulkan device: %s; going on with the CPU back end", pumice_error());

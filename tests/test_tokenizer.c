@@ -227,7 +227,7 @@ static void test_split(void)
         "Hello| world", "don|'t", "DON|'T", "I|'ll| go", "we|'VE", "'re|a", "'r", "'rx", "'lx", "''|s", "x|''|1", "'t|is",
         "'s|ystem", "'\xC5\xBF|oft", "x|'\xC5\xBF", "\xC5\xBFx", "'d|'m", "'|1|2|3", " |1", "a|1|b", "  | a", "\t|\ta",
         "\t|\t|!", " | !", " !\n\n|a", "!?\r\n\r\n| a", "a|\n\n| b", "a|  \n \n| | b", "   ", "a|   ", "a| \n", "\n|  ",
-        "\r\n|a", "(a|)", "((|a|))", "=\n", "\xC2\x85", "a|\xC2\x85|1", "\xC2\x85|\xC2\x85|!", "\xEF\xBB\xBF" "a",
+        "\r\n|a", "\n|a", "(a|)", "((|a|))", "=\n", "\xC2\x85", "a|\xC2\x85|1", "\xC2\x85|\xC2\x85|!", "\xEF\xBB\xBF" "a",
         "\xEF\xBB\xBF| a", "a|\xEF\xBB\xBF\xEF\xBB\xBF|1", "\xE3\x80\x80\xE4\xBD\xA0", "\x1C\x1C| a", "\xE1\xA0\x8E" "a",
         "e|\xCC\x81" "e", "\xE4\xBD\xA0\xE5\xA5\xBD|\xEF\xBC\x8C\xE4\xB8\x96", "\x80\xFF\xC3", "\x80" "a", " \x80\x81\n",
         "a|\xE4\xB8| a", "\xC2\xBD|a"};
@@ -430,6 +430,9 @@ static void test_decode(void)
                 CHECK(str_eqz(got, cases[i][1]), "%s cut at %zu, %zu: got %s", shown(str_of(cases[i][0])), cut, cut2, shown(got));
             }
     }
+    struct decoder d = {0};
+    char at_once[16];
+    CHECK(decoder_feed(&d, STR("\x80"), at_once) == 3 && decoder_finish(&d, at_once) == 0, "a hopeless byte is not held back");
     struct tiny v;
     struct tokenizer *t = tiny_open(&v);
     const int32_t ids[] = {CTL_IM, HELL, 0xC3, CTL_IM_END, 0xA9, -5, USER_THINK, 9999, 0, E_ACUTE, 0xF0};
@@ -509,10 +512,13 @@ static void test_hostile_vocab(void)
     tiny_add(&v, "\xE4\xB8\xAD", 1);
     tiny_add(&v, "\xFF\xC3", 1);
     tiny_add(&v, "\xFFx", 4);
+    tiny_add(&v, "a b", 1);
     v.vocab.bos = CTL_IM;
     v.vocab.add_bos = true;
     CHECK(tokenizer_create(&v.vocab, &t) == PUMICE_OK, "%s", pumice_error());
     IDS(t, "aa<think>\xFFx", true, AA, USER_THINK, CTL_A + 7);
+    IDS(t, "x aa", true, 'x', ' ', AA); /* (a a) is still the best merge */
+    CHECK(str_eqz(tokenizer_token_bytes(t, CTL_A + 8), "a b"), "a space is no byte character");
     CHECK(tokenizer_bos(t) == CTL_IM, "%d", (int)tokenizer_bos(t));
     CHECK(str_eqz(tokenizer_token_bytes(t, CTL_A + 5), "\xE4\xB8\xAD"), "raw text");
     CHECK(str_eqz(tokenizer_token_bytes(t, CTL_A + 6), "\xFF\xC3"), "raw bytes");
@@ -792,7 +798,7 @@ static void test_codepoints(const struct tokenizer *t, const struct pools *pools
             size_t length = unicode_encode((uint32_t)cp, c);
             if (n_seen++ % BLOCK == 0) first = cp;
             for (int context = 0; context < 4; context++) { /* lengths, not NUL: U+0000 is one of them */
-                const char *const around[4][6] = {{"", ""}, {"a", "b"}, {" ", "1"}, {"'", " ", "\n", ""}};
+                const char *const around[4][6] = {{"", ""}, {"a", "b"}, {" ", "'re1"}, {"'", " ", "\n", ""}};
                 struct str s = {text, 0};
                 for (int i = 0; i < (context == 3 ? 4 : 2); i++) {
                     s.n += strlen(strcpy(text + s.n, around[context][i]));
@@ -809,7 +815,7 @@ static void test_codepoints(const struct tokenizer *t, const struct pools *pools
             char *end;
             uint32_t want = (uint32_t)strtoul(at, &end, 16);
             bool same = end != at && hash == want;
-            CHECK(same, "a code point from U+%04X to U+%04X alone, in a_b, _1 or '_", (unsigned)first, (unsigned)cp);
+            CHECK(same, "a code point from U+%04X to U+%04X alone, in a_b, \" _'re1\" or '_", (unsigned)first, (unsigned)cp);
             n_wrong += !same;
             n_blocks++;
             at = end;

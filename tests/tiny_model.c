@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ALIGNMENT = 32, MAX_TENSORS = 3 + 11 * 16, N_BYTES = 256, N_SPECIALS = 3 };
+enum { ALIGNMENT = 32, MAX_LAYERS = 64, MAX_TENSORS = 3 + 11 * MAX_LAYERS, N_BYTES = 256, N_SPECIALS = 3 };
 
 struct tensor {
     char name[48];
@@ -99,7 +99,7 @@ static void put_head(struct writer *w, const struct hparams *h, const struct ten
     put(w, "GGUF", 4);
     put_u32(w, 3);
     put_u64(w, n);
-    put_u64(w, 19);
+    put_u64(w, 20);
     key_str(w, "general.architecture", "qwen3");
     key_str(w, "general.name", "tiny");
     key_u32(w, "general.alignment", ALIGNMENT);
@@ -112,6 +112,7 @@ static void put_head(struct writer *w, const struct hparams *h, const struct ten
     key_u32(w, "qwen3.attention.key_length", h->E);
     key_f32(w, "qwen3.attention.layer_norm_rms_epsilon", h->eps);
     key_f32(w, "qwen3.rope.freq_base", h->rope_base);
+    key_str(w, "qwen3.rope.scaling.type", "none");
     put_vocabulary(w, h->V);
     for (uint32_t i = 0; i < n; i++) {
         put_str(w, t[i].name);
@@ -186,7 +187,7 @@ enum pumice_status tiny_model_make(struct arena *a, uint32_t type, uint64_t seed
 {
     const struct hparams defaults = tiny_model_hparams();
     if (!h) h = &defaults;
-    if (h->n_layers > 16 || h->V < N_BYTES + N_SPECIALS || !quant_can_quantize(type) || !quant_row_bytes(type, h->D) ||
+    if (h->n_layers > MAX_LAYERS || h->V < N_BYTES + N_SPECIALS || !quant_can_quantize(type) || !quant_row_bytes(type, h->D) ||
         !quant_row_bytes(type, h->F) || !quant_row_bytes(type, (uint64_t)h->H * h->E))
         return err_set(PUMICE_ARGUMENT, "a tiny model of these dims cannot be made");
     struct tensor *t = arena_alloc(a, MAX_TENSORS, sizeof *t);

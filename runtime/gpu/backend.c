@@ -211,6 +211,12 @@ static const struct backend_calls calls = {
     .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_run = plan_run, .plan_destroy = plan_destroy,
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens, .variant = variant};
 
+#ifdef PUMICE_VALIDATE_DEFAULT
+static const enum validation default_validation = VALIDATE_IF_PRESENT;
+#else
+static const enum validation default_validation = VALIDATE_OFF;
+#endif
+
 enum pumice_status gpu_backend_create(const struct backend_options *options, struct backend **out)
 {
     enum pumice_status st = PUMICE_OK;
@@ -219,7 +225,7 @@ enum pumice_status gpu_backend_create(const struct backend_options *options, str
     if (!g) return err_memory("the Vulkan back end", sizeof *g);
     g->base.calls = &calls;
     g->perf = options->perf;
-    TRY(device_open(options->device, options->validate, &g->device));
+    TRY(device_open(options->device, options->validate ? VALIDATE_ON : default_validation, &g->device));
     TRY(queue_init(&g->device));
     TRY(memory_init(&g->memory, &g->device));
     TRY(pipelines_init(&g->pipelines, &g->device));
@@ -247,7 +253,7 @@ enum pumice_status gpu_devices(const char *wanted, struct pumice_device_info *ou
         st = err_memory("the list of devices", DEVICE_MAX * sizeof *list);
         goto fail;
     }
-    if (instance_open(in, false) != PUMICE_OK) goto fail; /* no loader or driver: no devices */
+    if (instance_open(in, VALIDATE_OFF) != PUMICE_OK) goto fail; /* no loader or driver: no devices */
     TRY(physical_list(in, wanted, list, &n_found, &chosen));
     for (uint32_t i = 0; i < n_found && i < capacity; i++) out[i] = list[i].info;
     *n = n_found;

@@ -119,7 +119,7 @@ static PFN_vkGetInstanceProcAddr open_loader(struct instance *in)
     return get;
 }
 
-enum pumice_status instance_open(struct instance *in, bool validate)
+enum pumice_status instance_open(struct instance *in, enum validation validation)
 {
     static const char layer[] = "VK_LAYER_KHRONOS_validation";
     enum pumice_status st = PUMICE_OK;
@@ -130,7 +130,8 @@ enum pumice_status instance_open(struct instance *in, bool validate)
                                          "--device cpu");
         goto fail;
     }
-    if (validate && !has_layer(get, layer)) {
+    const bool validate = validation != VALIDATE_OFF && has_layer(get, layer);
+    if (validation == VALIDATE_ON && !validate) {
         st = err_set(PUMICE_UNSUPPORTED, "the Vulkan validation layers are not installed; install "
                                          "vulkan-validationlayers or switch validation off");
         goto fail;
@@ -397,11 +398,13 @@ fail:
     return st;
 }
 
-enum pumice_status device_open(const char *wanted, bool validate, struct device *d)
+void (*device_hook)(struct device *d);
+
+enum pumice_status device_open(const char *wanted, enum validation validation, struct device *d)
 {
     enum pumice_status st = PUMICE_OK;
     memset(d, 0, sizeof *d);
-    TRY(instance_open(&d->instance, validate));
+    TRY(instance_open(&d->instance, validation));
     TRY(pick(d, wanted));
     const float priority = 1.0f;
     const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
@@ -431,6 +434,7 @@ enum pumice_status device_open(const char *wanted, bool validate, struct device 
     }
 #undef LOAD
     d->vk.GetDeviceQueue(d->handle, d->physical.queue_family, 0, &d->queue);
+    if (device_hook) device_hook(d);
     return PUMICE_OK;
 fail:
     device_close(d);

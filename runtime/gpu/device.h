@@ -37,9 +37,11 @@ struct instance {
     char first_validation_error[1024];
 };
 
-/* Opens loader and instance. Fails UNSUPPORTED when there is no loader or no Vulkan 1.2; validate without the layer
- * installed is UNSUPPORTED too. The instance must not move while open. */
-enum pumice_status instance_open(struct instance *in, bool validate);
+/* The Khronos validation layer: off, on where it is installed, or required (UNSUPPORTED without it). */
+enum validation { VALIDATE_OFF, VALIDATE_IF_PRESENT, VALIDATE_ON };
+
+/* Opens loader and instance. Fails UNSUPPORTED when there is no loader or driver. The instance must not move while open. */
+enum pumice_status instance_open(struct instance *in, enum validation validation);
 void instance_close(struct instance *in);
 
 struct physical {
@@ -67,8 +69,12 @@ struct device {
     uint64_t timeline_value; /* of the newest submission */
     bool lost;               /* sticky: every later submission fails */
 };
-enum pumice_status device_open(const char *wanted, bool validate, struct device *d);
+enum pumice_status device_open(const char *wanted, enum validation validation, struct device *d);
 void device_close(struct device *d);
+
+/* Tests only: called by device_open when limits and table are filled; may replace entries (to make calls fail) and shrink
+ * limits (to act as a smaller device). */
+extern void (*device_hook)(struct device *d);
 
 /* Names an object for debuggers and validation messages; nothing without VK_EXT_debug_utils. */
 void device_name(struct device *d, VkObjectType type, uint64_t handle, const char *format, ...) PRINTF_LIKE(4, 5);

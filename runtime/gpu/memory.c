@@ -103,6 +103,7 @@ enum pumice_status memory_init(struct memory *m, struct device *d)
     enum pumice_status st = PUMICE_OK;
     memset(m, 0, sizeof *m);
     m->device = d;
+    m->stage_bytes = MIN((uint64_t)MEMORY_STAGE_BYTES, d->physical.limits.max_allocation / 4 / MEMORY_ALIGN * MEMORY_ALIGN);
     const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
                                           .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
                                           .queueFamilyIndex = d->physical.queue_family};
@@ -201,7 +202,7 @@ enum pumice_status memory_write_begin(struct memory *m, struct buf dst, uint64_t
         return PUMICE_OK;
     }
     struct memory_stage *stage = &m->stages[m->next_stage];
-    if (!stage->buf.bytes) TRY(memory_create(m, MEM_STEP, MEMORY_STAGE_BYTES, "staging", &stage->buf));
+    if (!stage->buf.bytes) TRY(memory_create(m, MEM_STEP, m->stage_bytes, "staging", &stage->buf));
     TRY(queue_wait(m->device, stage->value));
     *host = memory_host(m, stage->buf);
 fail:
@@ -251,7 +252,7 @@ enum pumice_status memory_write(struct memory *m, struct buf dst, uint64_t at, c
 {
     enum pumice_status st = PUMICE_OK;
     for (uint64_t done = 0; done < bytes;) {
-        const uint64_t n = MIN(bytes - done, (uint64_t)MEMORY_STAGE_BYTES);
+        const uint64_t n = MIN(bytes - done, m->stage_bytes);
         uint8_t *host = NULL;
         TRY(memory_write_begin(m, dst, at + done, n, &host));
         memcpy(host, (const uint8_t *)src + done, (size_t)n);
@@ -274,7 +275,7 @@ enum pumice_status memory_read(struct memory *m, struct buf src, uint64_t at, vo
         memcpy(dst, visible + at, (size_t)bytes);
         return PUMICE_OK;
     }
-    TRY(memory_create(m, MEM_READBACK, MIN(bytes, (uint64_t)MEMORY_STAGE_BYTES), "readback", &back));
+    TRY(memory_create(m, MEM_READBACK, MIN(bytes, m->stage_bytes), "readback", &back));
     for (uint64_t done = 0; done < bytes;) {
         const uint64_t n = MIN(bytes - done, back.bytes);
         struct memory_stage *stage = &m->stages[0];

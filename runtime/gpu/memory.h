@@ -38,6 +38,7 @@ struct memory {
     VkCommandPool pool;
     struct memory_stage stages[2];
     uint32_t next_stage;
+    uint64_t stage_bytes; /* MEMORY_STAGE_BYTES, or less where allocations are small */
 };
 
 enum pumice_status memory_init(struct memory *m, struct device *d);
@@ -48,7 +49,7 @@ void memory_destroy(struct memory *m, struct buf *buf);
 
 uint8_t *memory_host(const struct memory *m, struct buf b); /* NULL when not visible */
 
-/* Host memory to write `bytes` (<= MEMORY_STAGE_BYTES) that belong at dst + at: the place itself, or staging. */
+/* Host memory to write `bytes` (<= stage_bytes) that belong at dst + at: the place itself, or staging. */
 enum pumice_status memory_write_begin(struct memory *m, struct buf dst, uint64_t at, uint64_t bytes, uint8_t **host);
 /* Starts the copy from staging; nothing to do when it was in place. */
 enum pumice_status memory_write_end(struct memory *m, struct buf dst, uint64_t at, uint64_t bytes);

@@ -59,7 +59,7 @@ static enum pumice_status part_fill(struct gpu_backend *g, const struct weight_s
 {
     enum pumice_status st = PUMICE_OK;
     const uint64_t words = layout_row_words(src->type, src->k), row_bytes = quant_row_bytes(src->type, src->k);
-    uint64_t chunk = MEMORY_STAGE_BYTES / (words * 4) / part->layout.rows * part->layout.rows;
+    uint64_t chunk = g->memory.stage_bytes / (words * 4) / part->layout.rows * part->layout.rows;
     if (chunk == 0)
         return err_set(PUMICE_UNSUPPORTED, "tensor %s: rows of %u weights are too long for staging", src->name, src->k);
     for (uint64_t row = 0; row < part->n; row += chunk) {

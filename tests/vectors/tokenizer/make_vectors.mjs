@@ -170,7 +170,7 @@ if (args[0] === '--show') {
   for (const [a, b] of pools.assigned)
     for (let cp = a; cp <= b; cp++) {
       const c = String.fromCodePoint(cp);
-      for (const text of [c, `a${c}b`, ` ${c}1`, `'${c} ${c}\n${c}`]) hash = hashIds(hash, encode(text));
+      for (const text of [c, `a${c}b`, ` ${c}'re1`, `'${c} ${c}\n${c}`]) hash = hashIds(hash, encode(text));
       if (++count % BLOCK === 0) { blocks.push(hex(hash)); hash = BASIS; }
     }
   if (count % BLOCK) blocks.push(hex(hash));

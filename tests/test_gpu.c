@@ -1,0 +1,375 @@
+/* test_gpu: the whole model on the software Vulkan driver (or PUMICE_TEST_DEVICE) against the CPU reference; determinism,
+ * rewind, save and restore; failing Vulkan calls; a device with small limits. usage: test_gpu [part of a test's name] */
+#include "check.h"
+#include "engine.h"
+#include "gpu/gpu.h"
+#include "quant.h"
+#include "tiny_model.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const uint32_t types[] = {GGUF_T_F32, GGUF_T_F16, GGUF_T_BF16, GGUF_T_Q4_0, GGUF_T_Q8_0, GGUF_T_Q4_K, GGUF_T_Q5_K,
+                                 GGUF_T_Q6_K};
+static const char *gpu_name = "software";
+
+struct rig {
+    struct arena arena;
+    struct pumice_model *model;
+    struct pumice_engine *engine;
+    struct pumice_session *session;
+};
+
+static void rig_close(struct rig *r)
+{
+    pumice_session_close(r->session);
+    pumice_engine_close(r->engine);
+    pumice_model_close(r->model);
+    arena_fini(&r->arena);
+    memset(r, 0, sizeof *r);
+}
+
+static enum pumice_status rig_open(struct rig *r, uint32_t type, const char *device)
+{
+    enum pumice_status st = PUMICE_OK;
+    const void *data;
+    size_t bytes;
+    memset(r, 0, sizeof *r);
+    TRY(tiny_model_make(&r->arena, type, 7, NULL, true, &data, &bytes));
+    TRY(pumice_model_open_memory(data, bytes, &r->model));
+    TRY(pumice_engine_open(r->model, &(struct pumice_engine_params){.device = device}, &r->engine));
+    TRY(pumice_session_open(r->engine, &(struct pumice_session_params){.n_ctx = 256}, &r->session));
+fail:
+    return st;
+}
+
+enum { N_PROMPT = 90 };
+static int32_t prompt[N_PROMPT];
+
+static double nmse(const float *a, const float *b, uint64_t n)
+{
+    double error = 0, power = 0;
+    for (uint64_t i = 0; i < n; i++) {
+        error += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        power += (double)b[i] * (double)b[i];
+    }
+    return power > 0 ? error / power : error;
+}
+
+/* --- op by op: what forward() records is captured and run one op at a time on both sides ---------------------------------- */
+
+struct capture {
+    struct backend base;
+    struct plan plan;
+    struct op ops[256];
+    uint32_t n;
+};
+
+static enum pumice_status capture_op(struct plan *p, const struct op *op)
+{
+    struct capture *c = (struct capture *)p->backend;
+    if (c->n == COUNT_OF(c->ops)) return err_set(PUMICE_ARGUMENT, "too many ops");
+    c->ops[c->n++] = *op;
+    return PUMICE_OK;
+}
+
+static const struct backend_calls capture_calls = {.record = capture_op};
+
+static enum pumice_status capture(struct rig *r, uint32_t T, struct kv *kv, struct buf logits, struct capture *c)
+{
+    c->base.calls = &capture_calls;
+    c->plan.backend = &c->base;
+    c->n = 0;
+    return forward(&c->plan, &r->engine->model->h, &r->engine->weights, &r->engine->activations, kv, logits, T);
+}
+
+static enum pumice_status run_one(struct backend *b, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct plan *p = NULL;
+    TRY(b->calls->plan_begin(b, "one op", &p));
+    TRY(b->calls->record(p, op));
+    TRY(b->calls->plan_end(p));
+    TRY(b->calls->plan_run(p));
+fail:
+    b->calls->plan_destroy(p);
+    return st;
+}
+
+static void test_layers_of(uint32_t type, uint32_t T)
+{
+    struct rig r[2];
+    static struct capture c[2];
+    struct kv kv[2] = {0};
+    struct buf logits[2] = {{0}};
+    const char *devices[2] = {gpu_name, "reference"};
+    double worst = 0, last = 0;
+    const char *where = "";
+    bool ok = true;
+    memset(r, 0, sizeof r);
+    for (int s = 0; s < 2 && ok; s++) {
+        ok = rig_open(&r[s], type, devices[s]) == PUMICE_OK;
+        struct backend *b = ok ? r[s].engine->backend : NULL;
+        ok = ok && kv_create(b, &r[s].model->h, 64, &kv[s]) == PUMICE_OK;
+        ok = ok && b->calls->buffer_create(b, MEM_READBACK, r[s].model->h.V * 4ull, "logits", &logits[s]) == PUMICE_OK;
+        ok = ok && capture(&r[s], T, &kv[s], logits[s], &c[s]) == PUMICE_OK;
+        if (!CHECK(ok, "%s", pumice_error())) break;
+        struct step *step = b->calls->buffer_host(b, r[s].engine->activations.step);
+        *step = (struct step){.n_tokens = T};
+        for (uint32_t t = 0; t < T; t++) step->tokens[t] = (uint32_t)prompt[t];
+    }
+    ok = ok && CHECK(c[0].n == c[1].n, "the two sides record different ops");
+    for (uint32_t i = 0; ok && i < c[0].n; i++) {
+        const struct op *op = &c[0].ops[i];
+        const uint64_t width = op->kind == OP_MATMUL ? op->w->n : op->kind == OP_QK_NORM_ROPE_KV || op->kind == OP_ATTENTION
+                               ? (uint64_t)op->H * op->E : op->kind == OP_COPY ? op->x.bytes / 4 : op->D;
+        const uint64_t n = width * MAX(op->T, 1u);
+        float *values[2] = {mem_calloc(n, 4), mem_calloc(n, 4)};
+        for (int s = 0; s < 2 && ok; s++) {
+            struct backend *b = r[s].engine->backend;
+            const struct op *mine = &c[s].ops[i];
+            ok = run_one(b, mine) == PUMICE_OK &&
+                 b->calls->buffer_read(b, op->kind == OP_QK_NORM_ROPE_KV ? mine->x : mine->y, 0, values[s], n * 4) == PUMICE_OK;
+            CHECK(ok, "%s: %s", op->label, pumice_error());
+        }
+        if (ok) {
+            last = nmse(values[0], values[1], n);
+            CHECK(last < 1e-6, "%s T=%u: %s differs by %.3g", gguf_type(type)->name, T, op->label, last);
+            if (!(last <= worst)) worst = last, where = op->label;
+        }
+        mem_free(values[0]);
+        mem_free(values[1]);
+    }
+    printf("%-5s T=%-3u largest nmse after an op %.2g (%s), of the logits %.2g\n", gguf_type(type)->name, T, worst, where, last);
+    for (int s = 0; s < 2; s++) {
+        kv_destroy(&kv[s]);
+        rig_close(&r[s]);
+    }
+}
+
+static void test_layers(void)
+{
+    for (size_t i = 0; i < COUNT_OF(types); i++) test_layers_of(types[i], i % 2 ? 1 : 13);
+    test_layers_of(GGUF_T_Q4_K, 1);
+    test_layers_of(GGUF_T_Q8_0, 32);
+}
+
+/* --- one session ------------------------------------------------------------------------------------------------------------- */
+
+static void sync_ok(struct rig *r, size_t n)
+{
+    CHECK(pumice_session_sync(r->session, prompt, n, NULL) == PUMICE_OK, "%s", pumice_error());
+}
+
+static void copy_logits(struct rig *r, float *out)
+{
+    const float *logits = pumice_session_logits(r->session);
+    if (CHECK(logits != NULL, "no logits")) memcpy(out, logits, r->model->h.V * sizeof *out);
+}
+
+static void test_session(void)
+{
+    for (size_t i = 3; i < COUNT_OF(types); i++) {
+        struct rig r, again;
+        float batched[512], stepped[512], rewound[512];
+        REQUIRE(rig_open(&r, types[i], gpu_name) == PUMICE_OK, "%s", pumice_error());
+        sync_ok(&r, N_PROMPT);
+        copy_logits(&r, batched);
+        const uint64_t hash = pumice_session_logits_hash(r.session);
+        CHECK(pumice_session_rewind(r.session, 0) == PUMICE_OK, "%s", pumice_error());
+        for (size_t n = 1; n <= N_PROMPT; n++) sync_ok(&r, n);
+        copy_logits(&r, stepped);
+        CHECK(nmse(stepped, batched, r.model->h.V) < 1e-7, "token by token differs: %g", nmse(stepped, batched, r.model->h.V));
+        CHECK(pumice_session_rewind(r.session, 40) == PUMICE_OK, "%s", pumice_error());
+        sync_ok(&r, N_PROMPT);
+        copy_logits(&r, rewound);
+        CHECK(nmse(rewound, batched, r.model->h.V) < 1e-7, "after a rewind: %g", nmse(rewound, batched, r.model->h.V));
+        CHECK(pumice_session_rewind(r.session, 0) == PUMICE_OK, "%s", pumice_error());
+        sync_ok(&r, N_PROMPT);
+        CHECK(pumice_session_logits_hash(r.session) == hash, "the second run of one session has other bits");
+        if (CHECK(rig_open(&again, types[i], gpu_name) == PUMICE_OK, "%s", pumice_error())) {
+            sync_ok(&again, N_PROMPT);
+            CHECK(pumice_session_logits_hash(again.session) == hash, "another engine has other bits");
+        }
+        rig_close(&again);
+        rig_close(&r);
+    }
+}
+
+static void test_save(void)
+{
+    struct rig r;
+    size_t bytes = 0;
+    REQUIRE(rig_open(&r, GGUF_T_Q8_0, gpu_name) == PUMICE_OK, "%s", pumice_error());
+    sync_ok(&r, 50);
+    CHECK(pumice_session_save(r.session, NULL, &bytes) == PUMICE_OK, "%s", pumice_error());
+    void *saved = mem_alloc(bytes);
+    CHECK(pumice_session_save(r.session, saved, &bytes) == PUMICE_OK, "%s", pumice_error());
+    sync_ok(&r, 51);
+    const uint64_t hash = pumice_session_logits_hash(r.session);
+    CHECK(pumice_session_rewind(r.session, 0) == PUMICE_OK, "%s", pumice_error());
+    CHECK(pumice_session_restore(r.session, saved, bytes) == PUMICE_OK, "%s", pumice_error());
+    sync_ok(&r, 51);
+    struct pumice_session_stats stats;
+    pumice_session_get_stats(r.session, &stats);
+    CHECK(stats.prefill_tokens == 1, "computed %llu tokens after restoring", (unsigned long long)stats.prefill_tokens);
+    CHECK(pumice_session_logits_hash(r.session) == hash, "restored KV gives other bits");
+    mem_free(saved);
+    rig_close(&r);
+}
+
+static void test_memory(void)
+{
+    struct rig r;
+    struct pumice_engine_info first, last;
+    REQUIRE(rig_open(&r, GGUF_T_Q8_0, gpu_name) == PUMICE_OK, "%s", pumice_error());
+    sync_ok(&r, 20);
+    pumice_engine_get_info(r.engine, &first);
+    for (size_t i = 0; i < 100; i++) {
+        CHECK(pumice_session_rewind(r.session, i % 10) == PUMICE_OK, "%s", pumice_error());
+        sync_ok(&r, 20 + i % 60);
+    }
+    pumice_engine_get_info(r.engine, &last);
+    CHECK(first.device_bytes == last.device_bytes, "device memory grew from %llu to %llu bytes",
+          (unsigned long long)first.device_bytes, (unsigned long long)last.device_bytes);
+    rig_close(&r);
+}
+
+/* --- failing calls and small devices ---------------------------------------------------------------------------------------- */
+
+static struct vk_device_calls real;
+static uint64_t n_calls, fail_call; /* the fail_call-th wrapped call fails; 0 = none */
+static bool fails(void) { return ++n_calls == fail_call; }
+
+static VkResult fail_allocate(VkDevice d, const VkMemoryAllocateInfo *i, const VkAllocationCallbacks *a, VkDeviceMemory *out)
+{
+    return fails() ? VK_ERROR_OUT_OF_DEVICE_MEMORY : real.AllocateMemory(d, i, a, out);
+}
+static VkResult fail_buffer(VkDevice d, const VkBufferCreateInfo *i, const VkAllocationCallbacks *a, VkBuffer *out)
+{
+    return fails() ? VK_ERROR_OUT_OF_HOST_MEMORY : real.CreateBuffer(d, i, a, out);
+}
+static VkResult fail_map(VkDevice d, VkDeviceMemory m, VkDeviceSize o, VkDeviceSize n, VkMemoryMapFlags f, void **out)
+{
+    return fails() ? VK_ERROR_MEMORY_MAP_FAILED : real.MapMemory(d, m, o, n, f, out);
+}
+static VkResult fail_sets(VkDevice d, const VkDescriptorSetAllocateInfo *i, VkDescriptorSet *out)
+{
+    return fails() ? VK_ERROR_OUT_OF_POOL_MEMORY : real.AllocateDescriptorSets(d, i, out);
+}
+static VkResult fail_pipeline(VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo *i,
+                              const VkAllocationCallbacks *a, VkPipeline *out)
+{
+    return fails() ? VK_ERROR_OUT_OF_HOST_MEMORY : real.CreateComputePipelines(d, c, n, i, a, out);
+}
+static VkResult fail_submit(VkQueue q, uint32_t n, const VkSubmitInfo *s, VkFence f)
+{
+    return fails() ? VK_ERROR_DEVICE_LOST : real.QueueSubmit(q, n, s, f);
+}
+static VkResult fail_wait(VkDevice d, const VkSemaphoreWaitInfo *i, uint64_t t)
+{
+    return fails() ? VK_ERROR_DEVICE_LOST : real.WaitSemaphores(d, i, t);
+}
+
+static void hook_failures(struct device *d)
+{
+    real = d->vk;
+    d->vk.AllocateMemory = fail_allocate;
+    d->vk.CreateBuffer = fail_buffer;
+    d->vk.MapMemory = fail_map;
+    d->vk.AllocateDescriptorSets = fail_sets;
+    d->vk.CreateComputePipelines = fail_pipeline;
+    d->vk.QueueSubmit = fail_submit;
+    d->vk.WaitSemaphores = fail_wait;
+}
+
+static void test_failures(void)
+{
+    uint64_t total = 0;
+    device_hook = hook_failures;
+    for (uint64_t k = 0; k <= total; k += k < 40 ? 1 : 17) {
+        struct rig r;
+        n_calls = 0;
+        fail_call = k;
+        enum pumice_status st = rig_open(&r, GGUF_T_Q4_K, gpu_name);
+        if (st == PUMICE_OK) st = pumice_session_sync(r.session, prompt, 9, NULL);
+        if (st == PUMICE_OK) st = pumice_session_sync(r.session, prompt, 10, NULL);
+        if (k == 0) total = n_calls;
+        CHECK((st == PUMICE_OK) == (k == 0), "call %llu failed, the result is %s", (unsigned long long)k,
+              pumice_status_name(st));
+        CHECK(k == 0 || strlen(pumice_error()) > 20, "call %llu: no text", (unsigned long long)k);
+        rig_close(&r);
+    }
+    printf("failing calls: %llu places\n", (unsigned long long)total);
+    device_hook = NULL;
+    fail_call = 0;
+}
+
+static void test_lost(void)
+{
+    struct rig r;
+    size_t n = 0;
+    device_hook = hook_failures;
+    n_calls = fail_call = 0;
+    REQUIRE(rig_open(&r, GGUF_T_Q8_0, gpu_name) == PUMICE_OK, "%s", pumice_error());
+    sync_ok(&r, 20);
+    fail_call = n_calls + 1;
+    CHECK(pumice_session_sync(r.session, prompt, 21, NULL) == PUMICE_DEVICE, "not a device failure: %s", pumice_error());
+    CHECK(pumice_session_sync(r.session, prompt, 21, NULL) == PUMICE_DEVICE, "the loss was forgotten: %s", pumice_error());
+    const int32_t *tokens = pumice_session_tokens(r.session, &n);
+    CHECK(n == 20 && memcmp(tokens, prompt, 20 * sizeof *tokens) == 0, "the session's %zu tokens did not survive", n);
+    rig_close(&r);
+    device_hook = NULL;
+    fail_call = 0;
+}
+
+static void hook_small(struct device *d)
+{
+    d->physical.limits.max_storage_range = 128 << 10; /* matrices in parts */
+    d->physical.limits.max_allocation = 1 << 20;
+    d->physical.limits.unified = false; /* through staging */
+    d->physical.limits.subgroup_arithmetic = false;
+}
+
+static void test_small_device(void)
+{
+    struct rig small, reference;
+    float logits[512], want[512];
+    device_hook = hook_small;
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        REQUIRE(rig_open(&small, types[i], gpu_name) == PUMICE_OK, "%s", pumice_error());
+        CHECK(types[i] != GGUF_T_F32 || small.engine->weights.embed.n_parts > 1, "nothing was split");
+        REQUIRE(rig_open(&reference, types[i], "reference") == PUMICE_OK, "%s", pumice_error());
+        sync_ok(&small, 40);
+        sync_ok(&reference, 40);
+        copy_logits(&small, logits);
+        copy_logits(&reference, want);
+        CHECK(nmse(logits, want, small.model->h.V) < 1e-6, "%s on a small device: nmse %g", gguf_type(types[i])->name,
+              nmse(logits, want, small.model->h.V));
+        rig_close(&small);
+        rig_close(&reference);
+    }
+    device_hook = NULL;
+}
+
+static void on_log(void *user, enum pumice_log_level level, const char *line)
+{
+    (void)user;
+    if (level <= PUMICE_LOG_ERROR) printf("%s\n", line);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } tests[] = {{"layers", test_layers}, {"session", test_session},       {"save", test_save},  {"memory", test_memory},
+                 {"lost", test_lost},     {"small", test_small_device}, {"failures", test_failures}};
+    if (getenv("PUMICE_TEST_DEVICE")) gpu_name = getenv("PUMICE_TEST_DEVICE");
+    pumice_log_to(on_log, NULL);
+    for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * 7919 + 13) % 256;
+    for (size_t i = 0; i < COUNT_OF(tests); i++)
+        if (argc < 2 || strstr(tests[i].name, argv[1])) tests[i].run();
+    return check_summary("test_gpu");
+}
