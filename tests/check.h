@@ -11,12 +11,10 @@
 static unsigned long check_n_done, check_n_failed;
 
 #if defined(__GNUC__) || defined(__clang__)
-__attribute__((format(printf, 5, 6), unused))
+__attribute__((format(printf, 4, 5), unused))
 #endif
-static bool check_that(bool held, const char *file, int line, const char *what, const char *format, ...)
+static bool check_failed(const char *file, int line, const char *what, const char *format, ...)
 {
-    check_n_done++;
-    if (held) return true;
     if (++check_n_failed > 50) return false; /* the first fifty say enough */
     va_list args;
     fprintf(stderr, "%s:%d: %s: ", file, line, what);
@@ -37,7 +35,8 @@ static int check_summary(const char *name)
 }
 
 /* CHECK(a == b, "a is %d", a): the text says what was found. */
-#define CHECK(cond, ...) check_that((cond), __FILE__, __LINE__, #cond, __VA_ARGS__)
+/* The arguments are evaluated after the condition, so that they may ask what went wrong: pumice_error(). */
+#define CHECK(cond, ...) (check_n_done++, (cond) ? true : check_failed(__FILE__, __LINE__, #cond, __VA_ARGS__))
 #define REQUIRE(cond, ...)                   \
     do {                                     \
         if (!CHECK(cond, __VA_ARGS__)) return; \

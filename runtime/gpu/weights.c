@@ -50,7 +50,8 @@ static enum pumice_status pack(uint32_t type, struct layout layout, const uint8_
 static uint64_t rows_a_part(const struct gpu_backend *g, struct layout layout, uint64_t words)
 {
     const struct device_limits *l = &g->device.physical.limits;
-    const uint64_t step = (uint64_t)layout.rows * MEMORY_ALIGN / 16; /* words is a multiple of 4 */
+    uint64_t step = layout.rows;
+    while (step * words * 4 % MEMORY_ALIGN) step *= 2; /* at most 4 times: words is a multiple of 4 */
     const uint64_t limit = MIN(MIN(l->max_storage_range, l->max_allocation), 1ull << 31);
     return MAX(step, limit / (words * 4) / step * step);
 }
