@@ -1,3 +1,4 @@
+#define _XOPEN_SOURCE 700 /* mkdtemp, setenv */
 /* test_gpu: the whole model on the software Vulkan driver (or PUMICE_TEST_DEVICE) against the CPU reference; determinism,
  * rewind, save and restore; failing Vulkan calls; a device with small limits. usage: test_gpu [part of a test's name] */
 #include "check.h"
@@ -353,6 +354,38 @@ static void test_small_device(void)
     device_hook = NULL;
 }
 
+/* The pipeline cache: written, read back, and ignored when it is damaged. */
+static void test_cache(void)
+{
+    char dir[] = "/tmp/pumice-test-XXXXXX", cache[1024], path[2048];
+    struct rig r;
+    char *first = NULL, *second = NULL;
+    size_t n_first = 0, n_second = 0;
+    REQUIRE(mkdtemp(dir) && setenv("XDG_CACHE_HOME", dir, 1) == 0, "no temporary directory");
+    CHECK(platform_dir(PLATFORM_CACHE, cache, sizeof cache) == PUMICE_OK, "%s", pumice_error());
+    path[0] = '\0';
+    for (int round = 0; round < 4; round++) {
+        if (CHECK(rig_open(&r, GGUF_T_Q8_0, gpu_name) == PUMICE_OK, "%s", pumice_error())) {
+            struct gpu_backend *g = (struct gpu_backend *)r.engine->backend;
+            sync_ok(&r, 3);
+            snprintf(path, sizeof path, "%s", g->pipelines.cache_path);
+        }
+        rig_close(&r);
+        REQUIRE(path[0] && platform_exists(path), "round %d: no cache at %s", round, path);
+        REQUIRE(platform_read(path, 64 << 20, &second, &n_second) == PUMICE_OK, "%s", pumice_error());
+        CHECK(n_second > 64 && memcmp(second, "pumicePC", 8) == 0, "round %d: the cache was not mended", round);
+        if (round == 0) first = second, n_first = n_second;
+        else mem_free(second);
+        const size_t n = round == 0 ? n_first / 2 : n_first; /* cut off, then garbage, then empty */
+        if (round == 1) memset(first, 0xa5, n_first);
+        if (round < 3) CHECK(platform_write_atomic(path, first, round == 2 ? 1 : n) == PUMICE_OK, "%s", pumice_error());
+    }
+    mem_free(first);
+    remove(path);
+    remove(cache);
+    remove(dir);
+}
+
 static void on_log(void *user, enum pumice_log_level level, const char *line)
 {
     (void)user;
@@ -365,7 +398,8 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } tests[] = {{"layers", test_layers}, {"session", test_session},       {"save", test_save},  {"memory", test_memory},
-                 {"lost", test_lost},     {"small", test_small_device}, {"failures", test_failures}};
+                 {"lost", test_lost},     {"small", test_small_device}, {"failures", test_failures},
+                 {"cache", test_cache}};
     if (getenv("PUMICE_TEST_DEVICE")) gpu_name = getenv("PUMICE_TEST_DEVICE");
     pumice_log_to(on_log, NULL);
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * 7919 + 13) % 256;
