@@ -1,5 +1,4 @@
-/* starter: the small built-in model (app/starter.gguf), embedded by the build; a toy for trying the program.
- */
+/* starter: the small built-in model (app/starter.gguf), embedded by the build. A toy. */
 #ifndef PUMICE_APP_STARTER_H
 #define PUMICE_APP_STARTER_H
 

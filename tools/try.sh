@@ -13,6 +13,6 @@ sh "$root/tools/setup.sh" </dev/null || exit 1
     if [ ! -f build/release/build.ninja ]; then
         cmake --preset release || die "CMake could not configure build/release; see its message above (if the directory was moved or copied, remove build/release and run this again)"
     fi
-    cmake --build --preset release || die "the build failed; see the message above"
+    cmake --build --preset release --target pumice pumice-gguf || die "the build failed; see the message above"
 ) </dev/null >&2 || exit 1
 exec "$root/build/release/pumice" "$@"

@@ -1,5 +1,5 @@
-/* kernels: see kernels.h. Written once over vectors of 16 floats (a GCC and Clang extension that every target can
- * lower), compiled for several instruction sets. Sums run in 16 interleaved partial sums, added at the end in a fixed
+/* kernels: see kernels.h. Written once over vectors of 8 floats (a GCC and Clang extension that every target can
+ * lower), compiled for several instruction sets. Sums run in 8 interleaved partial sums, added at the end in a fixed
  * order: the same for every batch size. */
 #include "kernels.h"
 
@@ -15,21 +15,32 @@
 #pragma GCC optimize("O3,fp-contract=fast") /* -std=c11 would switch fused multiply-add off */
 #endif
 
-enum { LANES = 16 };
-typedef float vf __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t vi __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint32_t vu __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint16_t vh __attribute__((vector_size(32), aligned(2), may_alias));
-typedef uint8_t vb __attribute__((vector_size(16), aligned(1), may_alias));
-typedef int8_t vsb __attribute__((vector_size(16), aligned(1), may_alias));
+enum { LANES = 8 };
+typedef float vf __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t vi __attribute__((vector_size(32), aligned(4), may_alias));
+typedef uint32_t vu __attribute__((vector_size(32), aligned(4), may_alias));
+typedef uint16_t vh __attribute__((vector_size(16), aligned(2), may_alias));
+typedef uint8_t vb __attribute__((vector_size(8), aligned(1), may_alias));
 
 #define INLINE static inline __attribute__((always_inline))
 
-INLINE float load_half(const uint16_t *p) { return f32_of_f16(*p); }
+/* f32_of_f16 without a call: exact, with infinities and NaN. */
+INLINE float load_half(const uint16_t *p)
+{
+    const uint32_t rest = (*p & 0x7fffu) << 13, sign = (*p & 0x8000u) << 16;
+    float f;
+    memcpy(&f, &rest, sizeof f);
+    f *= 0x1p112f;
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    bits |= (rest >= 0x0f800000u ? 0x7f800000u : 0) | sign;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
 
 /* --- dequantisation; the layouts are quant.h's ----------------------------------------------------------------------- */
 
-/* y[16] = the halves at h; exact, with infinities and NaN. */
+/* y[8] = the halves at h; exact, with infinities and NaN. */
 INLINE void halves(const uint16_t *h, float *y)
 {
     const vu w = __builtin_convertvector(*(const vh *)(const void *)h, vu);
@@ -44,21 +55,28 @@ INLINE void bf16s(const uint16_t *h, float *y)
     *(vu *)(void *)y = __builtin_convertvector(*(const vh *)(const void *)h, vu) << 16;
 }
 
-/* y[16] = q[16] * d - m */
-INLINE void affine(vb *q, float d, float m, float *y)
+/* *out = the 8 bytes at p */
+INLINE void bytes(const uint8_t *p, vi *out)
 {
-    const vi wide = __builtin_convertvector(*q, vi);
-    *(vf *)y = __builtin_convertvector(wide, vf) * d - m;
+#if defined(__AVX2__) || defined(__clang__)
+    *out = __builtin_convertvector(*(const vb *)(const void *)p, vi);
+#else /* GCC 12 makes a poor job of converting vectors of 8 bytes */
+    int32_t wide[LANES];
+    for (int i = 0; i < LANES; i++) wide[i] = p[i];
+    memcpy(out, wide, sizeof wide);
+#endif
 }
+
+/* y[8] = q[8] * d - m */
+INLINE void affine(const vi *q, float d, float m, float *y) { *(vf *)y = __builtin_convertvector(*q, vf) * d - m; }
 
 INLINE void q8_0(const uint8_t *row, float *y, uint32_t k)
 {
     const struct block_q8_0 *b = (const struct block_q8_0 *)(const void *)row;
-    for (uint32_t i = 0; i < k / 32; i++, b++, y += 32)
-        for (int half = 0; half < 2; half++) {
-            const vi wide = __builtin_convertvector(*(const vsb *)(const void *)(b->qs + 16 * half), vi);
-            *(vf *)(y + 16 * half) = __builtin_convertvector(wide, vf) * load_half(&b->d);
-        }
+    for (uint32_t i = 0; i < k / 32; i++, b++) {
+        const float d = load_half(&b->d);
+        for (int j = 0; j < 32; j++) *y++ = (float)b->qs[j] * d;
+    }
 }
 
 INLINE void q4_0(const uint8_t *row, float *y, uint32_t k)
@@ -66,28 +84,40 @@ INLINE void q4_0(const uint8_t *row, float *y, uint32_t k)
     const struct block_q4_0 *b = (const struct block_q4_0 *)(const void *)row;
     for (uint32_t i = 0; i < k / 32; i++, b++, y += 32) {
         const float d = load_half(&b->d);
-        const vb q = *(const vb *)(const void *)b->qs;
-        vb low = q & 15, high = q >> 4;
-        affine(&low, d, 8 * d, y);
-        affine(&high, d, 8 * d, y + 16);
+        for (int part = 0; part < 2; part++) {
+            vi q;
+            bytes(b->qs + LANES * part, &q);
+            const vi low = q & 15, high = q >> 4;
+            affine(&low, d, 8 * d, y + LANES * part);
+            affine(&high, d, 8 * d, y + 16 + LANES * part);
+        }
     }
+}
+
+/* quant_scale_min_k4 without a call */
+INLINE void scale_min(int j, const uint8_t *s, int *scale, int *min)
+{
+    *scale = j < 4 ? s[j] & 63 : (s[j + 4] & 15) | s[j - 4] >> 6 << 4;
+    *min = j < 4 ? s[j + 4] & 63 : s[j + 4] >> 4 | s[j] >> 6 << 4;
 }
 
 /* Q4_K and Q5_K differ in the fifth bit only; qh NULL for Q4_K. */
 INLINE void q45_K(float d, float dmin, const uint8_t *scales, const uint8_t *qh, const uint8_t *qs, float *y)
 {
-    for (int j = 0; j < 4; j++, qs += 32)
-        for (int high = 0; high < 2; high++) {
-            uint8_t s, m;
-            quant_scale_min_k4(2 * j + high, scales, &s, &m);
-            for (int part = 0; part < 2; part++, y += 16) {
-                vb q = *(const vb *)(const void *)(qs + 16 * part);
-                if (high) q >>= 4;
-                else q &= 15;
-                if (qh) q |= (*(const vb *)(const void *)(qh + 16 * part) >> (uint8_t)(2 * j + high) & 1) << 4;
-                affine(&q, d * (float)s, dmin * (float)m, y);
+    for (int j = 0; j < 8; j++) { /* sub-blocks of 32: low nibbles of 32 bytes, then their high nibbles */
+        int s, m;
+        scale_min(j, scales, &s, &m);
+        for (int part = 0; part < 4; part++, y += LANES) {
+            vi q, fifth;
+            bytes(qs + 32 * (j / 2) + LANES * part, &q);
+            q = q >> (j % 2 * 4) & 15;
+            if (qh) {
+                bytes(qh + LANES * part, &fifth);
+                q |= (fifth >> j & 1) << 4;
             }
+            affine(&q, d * (float)s, dmin * (float)m, y);
         }
+    }
 }
 
 INLINE void q4_K(const uint8_t *row, float *y, uint32_t k)
@@ -107,17 +137,18 @@ INLINE void q5_K(const uint8_t *row, float *y, uint32_t k)
 INLINE void q6_K(const uint8_t *row, float *y, uint32_t k)
 {
     const struct block_q6_K *b = (const struct block_q6_K *)(const void *)row;
-    for (uint32_t i = 0; i < k / QUANT_K; i++, b++)
-        for (int group = 0; group < 16; group++, y += 16) { /* of 16 weights with one scale */
-            const int half = group / 8, quarter = group % 8 / 2, part = group % 2;
-            const vb ql = *(const vb *)(const void *)(b->ql + 64 * half + 32 * (quarter % 2) + 16 * part);
-            const vb qh = *(const vb *)(const void *)(b->qh + 32 * half + 16 * part);
-            vb q = (qh >> (uint8_t)(2 * quarter) & 3) << 4;
-            if (quarter < 2) q |= ql & 15;
-            else q |= ql >> 4;
-            const float d = load_half(&b->d) * (float)b->scales[group];
+    for (uint32_t i = 0; i < k / QUANT_K; i++, b++) {
+        const float all = load_half(&b->d);
+        for (int part = 0; part < QUANT_K / LANES; part++, y += LANES) { /* two parts share a scale */
+            const int half = part / 16, quarter = part % 16 / 4, at = LANES * (part % 4);
+            vi low, high;
+            bytes(b->ql + 64 * half + 32 * (quarter % 2) + at, &low);
+            bytes(b->qh + 32 * half + at, &high);
+            const vi q = (low >> (quarter / 2 * 4) & 15) | (high >> (2 * quarter) & 3) << 4;
+            const float d = all * (float)b->scales[part / 2];
             affine(&q, d, 32 * d, y);
         }
+    }
 }
 
 INLINE void dequantize(uint32_t type, const uint8_t *row, float *y, uint32_t k)
@@ -141,9 +172,7 @@ INLINE float sum_lanes(const vf *v)
 {
     float a[LANES];
     memcpy(a, v, sizeof a);
-    for (int step = LANES / 2; step; step /= 2)
-        for (int i = 0; i < step; i++) a[i] += a[i + step];
-    return a[0];
+    return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]));
 }
 
 INLINE void dot_tile(const float *const *rows, const float *x, uint32_t n_x, uint32_t k, float *out)
@@ -235,16 +264,13 @@ INLINE void attention(const struct cpu_attention *a)
 KERNELS(plain, )
 #if defined(__x86_64__)
 KERNELS(avx2, __attribute__((target("avx2,fma"))))
-KERNELS(avx512, __attribute__((target("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl"))))
 #endif
 
 const struct cpu_kernels *cpu_kernels_variant(uint32_t i)
 {
-    const struct cpu_kernels *usable[3];
+    const struct cpu_kernels *usable[2];
     uint32_t n = 0;
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
-        usable[n++] = &kernels_avx512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) usable[n++] = &kernels_avx2;
 #endif
     usable[n++] = &kernels_plain;
