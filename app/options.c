@@ -98,8 +98,8 @@ static const struct {
      "Answer once, or once for each line of a file. The text is sent as one user message unless --raw is "
      "given; one newline at the end of FILE does not belong to the message. With --messages, a line that "
      "fails gives {\"line\", \"error\"}, the others go on, and the exit code is 1."},
-    {"tokenize", "[-m FILE] (-p TEXT | -f FILE | --jsonl) [options]", "text to token ids, and back",
-     "Turn text into token ids (or back, with --decode). Special tokens such as <|im_end|> are recognised "
+    {"tokenize", "[-m FILE] [-p TEXT | -f FILE | --jsonl] [options]", "text to token ids, and back",
+     "Turn text into token ids (or back, with --decode); without -p and -f it is read from standard input. Special tokens such as <|im_end|> are recognised "
      "unless --plain is given."},
     {"logits", "[-m FILE] (--tokens 1,2,3 | -p TEXT | -f FILE) [options]",
      "what the model expects next, as log probabilities",
@@ -354,8 +354,7 @@ void options_help_all(FILE *to)
             "usage: pumice [COMMAND] [options]      (without a command: chat)\n\n",
             pumice_version());
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(to, "  %-10s %.*s\n", commands[i].name, (int)strcspn(commands[i].help, "\n"),
-                commands[i].help);
+        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fprintf(to,
             "\nWithout -m the built-in starter model is used, a toy. For real answers:\n"
             "  pumice -m Qwen3-4B-Instruct-2507-Q4_K_M.gguf\n\n"

@@ -116,13 +116,14 @@ fail:
     return st;
 }
 
-int command_tokenize(const struct options *o)
+int command_tokenize(const struct options *given)
 {
     struct llm llm;
+    struct options own = *given;
+    const struct options *o = &own;
     const int n_texts = (o->prompt != NULL) + (o->file != NULL) + o->jsonl;
-    if (n_texts != 1)
-        return command_usage("tokenize wants %s of -p TEXT, -f FILE and --jsonl",
-                             n_texts == 0 ? "one" : "only one");
+    if (n_texts > 1) return command_usage("tokenize wants only one of -p TEXT, -f FILE and --jsonl");
+    if (n_texts == 0) own.file = "-";
     enum pumice_status st = llm_open(o, LLM_VOCAB, &llm);
     int code = EXIT_CODE_OK;
     if (st == PUMICE_OK && o->jsonl)

@@ -30,5 +30,9 @@ build() {
 
 build debug
 build asan
-ctest --preset debug --parallel "$jobs" || die "tests failed in build/debug; the list is above"
+build tsan
+build fuzz
 ctest --preset asan --parallel "$jobs" || die "tests failed in build/asan; the list is above"
+ctest --preset tsan --parallel "$jobs" || die "tests failed in build/tsan; the list is above"
+ctest --preset fuzz --parallel "$jobs" || die "a fuzzer found something; the list is above"
+ctest --preset debug --parallel "$jobs" || die "tests failed in build/debug; the list is above"

@@ -58,7 +58,7 @@ INLINE void bf16s(const uint16_t *h, float *y)
 /* *out = the 8 bytes at p */
 INLINE void bytes(const uint8_t *p, vi *out)
 {
-#if defined(__AVX2__) || defined(__clang__)
+#if defined(__clang__)
     *out = __builtin_convertvector(*(const vb *)(const void *)p, vi);
 #else /* GCC 12 makes a poor job of converting vectors of 8 bytes */
     int32_t wide[LANES];

@@ -391,9 +391,9 @@ SYSTEM_NAME = (["The user is called {x}.", "The user's name is {x}.", "You are t
 ALL_WORDS = sorted({w for d in (ABOUT, TASK, FACT) for t in d.values() for x in t if isinstance(x, (list, str))
                     for s in ([x] if isinstance(x, str) else x)
                     for w in s.split() if w.isascii() and w.isalpha()} | set(PLACES) | set(FOODS) | set(LANGS) | set(CODES))
-ALL_CHINESE = sorted({c for d in (ABOUT, TASK, FACT) for t in d.values() for x in t for c in "".join(x) if "\u4e00" <= c <= "\u9fff"}
-                     | set("".join(UNKNOWN_ZH + PLACES_ZH + THINGS_ZH + FOODS_ZH + WORDS_ZH + CITIES_ZH + SURNAMES_ZH2) + GIVEN_ZH)
-                     - set("{}aecdfghilnoprtw？。 "))
+ALL_CHINESE = sorted({c for text in [x if isinstance(x, str) else "".join(x) for d in (ABOUT, TASK, FACT) for t in d.values() for x in t]
+                      + UNKNOWN_ZH + PLACES_ZH + THINGS_ZH + FOODS_ZH + WORDS_ZH + CITIES_ZH + SURNAMES_ZH2 + [GIVEN_ZH]
+                      for c in text if "\u4e00" <= c <= "\u9fff"})
 ONSETS = "b c d f g h j k l m n p r s t v w z th ch sh br cr dr fr gr tr st sp sk sl pl cl bl qu ph wh str th".split()
 VOWELS = "a e i o u a e i o ai ee oo ea ou y ie".split()
 CODAS = ["", "", "", "n", "r", "l", "s", "t", "d", "ck", "ng", "nd", "ld", "st", "rt", "m", "x", "lf", "rn"]
