@@ -120,6 +120,7 @@ static bool write_all(int fd, const char *data, size_t bytes)
     while (bytes) {
         const ssize_t n = write(fd, data, bytes);
         if (n < 0 && errno == EINTR) continue;
+        if (n == 0) errno = ENOSPC;
         if (n <= 0) return false;
         data += n;
         bytes -= (size_t)n;
@@ -127,31 +128,111 @@ static bool write_all(int fd, const char *data, size_t bytes)
     return true;
 }
 
-enum pumice_status platform_write_atomic(const char *path, const void *data, size_t bytes)
+struct platform_writer {
+    int fd;
+    char *path, *temporary;
+};
+
+static void writer_free(struct platform_writer *w)
 {
-    char temporary[4096], directory[4096];
-    const int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-    if (n < 0 || (size_t)n >= sizeof temporary) return err_set(PUMICE_IO, "the path %.200s... is too long", path);
-    memcpy(directory, path, strlen(path) + 1);
+    mem_free(w->path);
+    mem_free(w->temporary);
+    mem_free(w);
+}
+
+static enum pumice_status err_write(const char *path, int why)
+{
+    return err_set(PUMICE_IO, "cannot write %s: %s; %s", path, strerror(why),
+                   why == ENOSPC || why == EDQUOT || why == EFBIG ? "free some space or choose another disk"
+                                                                  : "choose another place");
+}
+
+static enum pumice_status writer_create(const char *path, mode_t mode, struct platform_writer **out)
+{
+    enum { TRIES = 100 };
+    const size_t n = strlen(path) + 32;
+    struct platform_writer *w = mem_calloc(1, sizeof *w);
+    *out = NULL;
+    if (!w) return err_memory("a file writer", sizeof *w);
+    w->fd = -1;
+    w->path = mem_strdup(path);
+    w->temporary = mem_alloc(n);
+    if (!w->path || !w->temporary) {
+        writer_free(w);
+        return err_memory("a file name", n);
+    }
+    for (int i = 0; i < TRIES && w->fd < 0; i++) {
+        snprintf(w->temporary, n, "%s.%ld-%d.part", path, (long)getpid(), i);
+        w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+        if (w->fd < 0 && errno != EEXIST) break;
+    }
+    if (w->fd < 0) {
+        const enum pumice_status st = err_write(path, errno);
+        writer_free(w);
+        return st;
+    }
+    *out = w;
+    return PUMICE_OK;
+}
+
+enum pumice_status platform_writer_create(const char *path, struct platform_writer **out)
+{
+    return writer_create(path, 0666, out);
+}
+
+enum pumice_status platform_writer_put(struct platform_writer *w, const void *data, size_t bytes)
+{
+    return write_all(w->fd, data, bytes) ? PUMICE_OK : err_write(w->path, errno);
+}
+
+static void sync_directory_of(const char *path)
+{
+    char *directory = mem_strdup(path);
+    if (!directory) return;
     char *slash = strrchr(directory, '/');
     if (slash) slash[slash == directory] = '\0';
-    else memcpy(directory, ".", 2);
-    const int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
-    if (fd < 0) return err_set(PUMICE_IO, "cannot write in %s: %s", directory, strerror(errno));
-    bool ok = write_all(fd, data, bytes) && fsync(fd) == 0;
-    int why = ok ? 0 : errno;
-    if (close(fd) != 0 && ok) ok = false, why = errno;
-    if (ok && rename(temporary, path) != 0) ok = false, why = errno;
-    if (!ok) {
-        unlink(temporary);
-        return err_set(PUMICE_IO, "cannot write %s: %s; the old file is unchanged", path, strerror(why));
+    const int fd = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd); /* some file systems cannot; the rename is done all the same */
+        close(fd);
     }
-    const int dir = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir >= 0) {
-        (void)fsync(dir); /* some file systems cannot; the rename is done all the same */
-        close(dir);
+    mem_free(directory);
+}
+
+enum pumice_status platform_writer_commit(struct platform_writer *w)
+{
+    int why = fsync(w->fd) == 0 ? 0 : errno;
+    if (close(w->fd) != 0 && !why) why = errno;
+    w->fd = -1;
+    if (!why && rename(w->temporary, w->path) != 0) why = errno;
+    if (why) {
+        const enum pumice_status st = err_write(w->path, why);
+        platform_writer_abort(w);
+        return st;
     }
+    sync_directory_of(w->path);
+    writer_free(w);
     return PUMICE_OK;
+}
+
+void platform_writer_abort(struct platform_writer *w)
+{
+    if (!w) return;
+    if (w->fd >= 0) close(w->fd);
+    unlink(w->temporary);
+    writer_free(w);
+}
+
+enum pumice_status platform_write_atomic(const char *path, const void *data, size_t bytes)
+{
+    struct platform_writer *w = NULL;
+    enum pumice_status st;
+    TRY(writer_create(path, 0600, &w));
+    TRY(platform_writer_put(w, data, bytes));
+    return platform_writer_commit(w);
+fail:
+    platform_writer_abort(w);
+    return st;
 }
 
 bool platform_exists(const char *path) { return access(path, F_OK) == 0; }

@@ -27,6 +27,15 @@ enum pumice_status platform_read(const char *path, uint64_t max_bytes, char **da
  * afterwards `path` holds the old or the new bytes, never a part. */
 enum pumice_status platform_write_atomic(const char *path, const void *data, size_t bytes);
 
+/* The same for what is too large to hold in memory: bytes are put one after the other into a temporary file beside
+ * `path`, and commit renames it. Mode 0666 less the umask. put and commit fail IO (a full disk says so); after a
+ * failure, abort. Both commit and abort free the writer, whatever they return; abort(NULL) is fine. */
+struct platform_writer;
+enum pumice_status platform_writer_create(const char *path, struct platform_writer **out);
+enum pumice_status platform_writer_put(struct platform_writer *w, const void *data, size_t bytes);
+enum pumice_status platform_writer_commit(struct platform_writer *w);
+void platform_writer_abort(struct platform_writer *w); /* removes the part */
+
 bool platform_exists(const char *path);
 
 /* --- directories -------------------------------------------------------------------------------- */

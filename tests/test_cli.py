@@ -76,7 +76,8 @@ class Options(Case):
         self.assertIn("--system", self.fails(2, "run", "--raw", "-p", "x", "--system", "y"))
         self.assertIn("one of", self.fails(2, "logits"))
         self.assertIn("only one of", self.fails(2, "logits", "-p", "x", "--tokens", "1"))
-        self.assertIn("one of", self.fails(2, "tokenize"))
+        self.assertIn("only one of", self.fails(2, "tokenize", "-p", "x", "--jsonl"))
+        self.assertEqual(self.ok(pumice("tokenize", stdin="a b")), self.ok(pumice("tokenize", "-p", "a b")))
 
     def test_option_forms(self):
         want = self.ok(pumice("tokenize", "-p", "a b"))

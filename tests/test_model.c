@@ -391,6 +391,15 @@ static void test_generate(const char *device)
     CHECK(result.stop == PUMICE_STOP_LENGTH && first.n == 30 && result.stop_token == -1, "length");
     size_t n;
     CHECK(pumice_session_tokens(r.session, &n) && n == 50, "%zu tokens", n);
+    /* the KV of the last one is not there yet: going on from it must compute it */
+    int32_t longer[51];
+    memcpy(longer, pumice_session_tokens(r.session, &n), 50 * sizeof *longer);
+    longer[50] = 7;
+    CHECK(pumice_session_sync(r.session, longer, 51, NULL) == PUMICE_OK, "%s", pumice_error());
+    const uint64_t went_on = pumice_session_logits_hash(r.session);
+    CHECK(pumice_session_rewind(r.session, 0) == PUMICE_OK && pumice_session_sync(r.session, longer, 51, NULL) == PUMICE_OK, "%s",
+          pumice_error());
+    CHECK(went_on == pumice_session_logits_hash(r.session), "going on after an answer");
     sync_n(&r, 20);
     result = generate(&r, (struct pumice_generate_params){.max_tokens = 30}, &again);
     CHECK(memcmp(first.ids, again.ids, 30 * sizeof *first.ids) == 0, "greedy gives the same again");

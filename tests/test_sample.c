@@ -24,7 +24,8 @@ static void test_greedy(void)
     CHECK(pumice_sample(&greedy, all_nan, 3, 0, scratch) == 0, "all NaN is id 0");
     CHECK(pumice_sample(&greedy, low, 2, 0, scratch) == 0, "all -infinity is id 0");
     CHECK(pumice_sample(&greedy, high, 4, 0, scratch) == 2, "infinity wins");
-    for (int k = 0; k < 5; k++) {
+    int n_first = 0;
+    for (int k = 0; k < 50; k++) {
         const struct pumice_sampling one = {.temperature = 0.7f, .top_k = 1, .top_p = 1, .seed = (uint64_t)k};
         CHECK(pumice_sample(&one, ties, 5, (uint64_t)k, scratch) == 1, "top_k 1 is greedy");
         const struct pumice_sampling tiny_p = {.temperature = 0.7f, .top_p = 0, .seed = (uint64_t)k};
@@ -32,7 +33,9 @@ static void test_greedy(void)
         const struct pumice_sampling full_min = {.temperature = 0.7f, .top_p = 1, .min_p = 1, .seed = (uint64_t)k};
         const int32_t id = pumice_sample(&full_min, ties, 5, (uint64_t)k, scratch);
         CHECK(id == 1 || id == 2 || id == 4, "min_p 1 keeps the equals of the best, not %d", (int)id);
+        n_first += id == 1;
     }
+    CHECK(n_first > 3 && n_first < 40, "all three equals are drawn; the first %d of 50 times", n_first);
 }
 
 static void test_broken(void)

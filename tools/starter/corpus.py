@@ -12,6 +12,8 @@ from questions import EN, ZH, Maker
 SKILLS = [("about", 8), ("unknown", 4), ("sum1", 2), ("sum2", 4), ("sub", 1.5), ("mul", 1), ("sort", 5), ("extreme", 1),
           ("repeat", 3), ("reverse", 3), ("count", 2), ("code", 0.5), ("report", 0.5)]
 KINDS = [("sums", 4), ("sorts", 6), ("memory", 5), ("words", 5), ("about", 4), ("mixed", 4), ("long", 1.2)]
+# the last part of the training: less arithmetic and sorting, more copying and conversation
+KINDS_LATE = [("sums", 2.5), ("sorts", 3.5), ("memory", 6), ("words", 8), ("about", 5), ("mixed", 4), ("long", 1.5)]
 FACTS = ["name", "name", "name", "colour", "pet", "city"]
 
 

@@ -187,7 +187,7 @@ ABOUT = {
         ["怎么设置系统提示？", "什么是系统提示？", "怎么改系统消息？", "*如何设置系统消息？"],
         "输入 `/system` 和你的文字，它告诉模型该怎样表现。"),
     "options": (
-        ["Which options are there?", "What commands are there?", "How do I get help?", "Where is the manual?",
+        ["Which options are there?", "What commands are there?", "What are the options of pumice?", "Options?", "Show the options.", "Which options can I use?", "How do I get help?", "Where is the manual?",
          "Which commands does pumice have?", "*What options does pumice have?"],
         "Run `pumice --help`, or a command with `--help` after it.",
         ["有哪些选项？", "有哪些命令？", "帮助在哪里？", "有说明书吗？", "*pumice 有哪些命令？"],
@@ -227,6 +227,8 @@ UNKNOWN_EN = [
     "What is today's date?", "What is the weather like?", "What time is it?", "Why?", "What is the meaning of life?",
     "Write a program that uses {thing}.", "Is {food} healthy?", "Where is {place}?", "How old is {place}?",
     "Write {algo} in {code}.", "{algo} in {code}", "Implement {algo}.", "Show me {algo} in {code}.", "Write a {code} program for {algo}.",
+    "How do you make {food}?", "How do people use {thing}?", "How do I get to {place}?", "Is {place} big?", "Is it far to {place}?",
+    "Do people like {food}?", "Are {word} far away?", "What should I know about {place}?",
     "How do I install {code}?", "I want to know more about {thing}.", "I think {thing} is boring.", "I like {thing}.", "Yesterday I ate {food}.", "{thing}",
     "{place}", "{thing} and {food}", "{word} {thing} {word}", "{word} {word}?", "Do you like {food}?", "Have you been to {place}?",
     "My friend went to {place}.", "Is {thing} real?", "Are there {word} in {place}?", "Who is {place} {word}?", "Prove that {thing} exists.",
@@ -240,7 +242,7 @@ UNKNOWN_ZH = [
     "{place}的首都是哪里？", "解释一下{thing}。", "写一首关于{thing}的诗。", "{thing}是怎么工作的？", "{place}的历史是什么？",
     "{place}天气怎么样？", "怎么做{food}？", "谁发明了{thing}？", "什么是{thing}？", "{place}有多少人？", "给我讲一个关于{thing}的故事。",
     "你怎么看{thing}？", "怎么学{thing}？", "去{place}怎么走？", "{place}在哪里？", "今天几号？", "现在几点？", "今天天气怎么样？",
-    "用 {code} 写{algo}。", "写一个{algo}。", "怎么安装 {code}？", "我想了解{thing}。", "我觉得{thing}很无聊。", "昨天我吃了{food}。", "{thing}", "{place}", "{thing}和{food}", "你喜欢{food}吗？",
+    "用 {code} 写{algo}。", "写一个{algo}。", "{place}大吗？", "{place}好玩吗？", "去{place}多远？", "{food}好吃吗？", "{thing}难吗？", "{place}冷吗？", "你知道{thing}吗？", "怎么安装 {code}？", "我想了解{thing}。", "我觉得{thing}很无聊。", "昨天我吃了{food}。", "{thing}", "{place}", "{thing}和{food}", "你喜欢{food}吗？",
     "你去过{place}吗？", "列出关于{thing}的五个事实。", "比较{thing}和{food}。", "我很累。", "我很难过。", "你在想什么？", "你几岁了？",
     "继续说。", "真的吗？", "说说{thing}。", "今天吃什么？", "{food}多少钱？", "翻译{thing}。", "{thing}是真的吗？", "给我一些建议。",
     "为什么？", "{food}健康吗？", "写一篇关于{thing}的文章。", "{thing}的意义是什么？", "*你了解{thing}吗？", "*{place}远吗？"]

@@ -21,6 +21,7 @@ from model import Config, Starter
 # rows of packed conversations: (row length, rows a step, share of the steps)
 BUCKETS = [(256, 24, 0.76), (512, 12, 0.19), (1024, 6, 0.05)]
 EMA = 0.998
+LATE = 0.65      # from this share of the time on, corpus.KINDS_LATE
 
 
 class Packer:
@@ -198,6 +199,8 @@ def main():
         if polite:
             polite.step()
         f = schedule(done / (a.minutes * 60))
+        if done > LATE * a.minutes * 60:
+            packer.source.kinds = corpus.KINDS_LATE
         bucket = int(torch.multinomial(share, 1, generator=choose))
         ids, pos, doc, tgt, w = packer.batch(bucket)
         loss, logits, at = model.loss(ids, pos, doc, tgt, w)
