@@ -231,7 +231,7 @@ static bool harmless(uint32_t c)
 
 char *str_escape(struct str s, char *out, size_t out_bytes)
 {
-    size_t at = 0;
+    size_t at = 0, cut = 0; /* cut: the last place where dots would still fit */
     if (out_bytes == 0) return out;
     for (size_t i = 0; i < s.n;) {
         uint32_t c = 0;
@@ -239,9 +239,9 @@ char *str_escape(struct str s, char *out, size_t out_bytes)
         const bool plain = n && harmless(c);
         if (!plain) n = 1;
         const size_t need = plain ? n : 4;
-        const size_t reserve = i + n < s.n ? 3 : 0; /* for the dots */
-        if (at + need + reserve >= out_bytes) {
-            for (int dots = 0; dots < 3 && at + 1 < out_bytes; dots++) out[at++] = '.';
+        if (at + 3 < out_bytes) cut = at;
+        if (at + need >= out_bytes) {
+            for (at = cut; at < cut + 3 && at + 1 < out_bytes; at++) out[at] = '.';
             break;
         }
         if (plain) memcpy(out + at, s.data + i, n);

@@ -11,7 +11,7 @@
 
 enum { GGUF_MAX_DIMS = 4, GGUF_MAX_NAME = 64 - 1, GGUF_MAX_KEY = 65535, GGUF_MAX_ARRAY_DEPTH = 4 };
 /* Far above any real model; they bound the time and memory that a hostile file can cost. */
-enum { GGUF_MAX_VALUES = 65536, GGUF_MAX_TENSORS = 65536, GGUF_MAX_META_BYTES = 48 << 20 };
+enum { GGUF_MAX_VALUES = 16384, GGUF_MAX_TENSORS = 16384, GGUF_MAX_META_BYTES = 48 << 20 };
 
 enum gguf_value_type {
     GGUF_U8, GGUF_I8, GGUF_U16, GGUF_I16, GGUF_U32, GGUF_I32, GGUF_F32, GGUF_BOOL,

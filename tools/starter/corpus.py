@@ -9,7 +9,7 @@ import sys
 import phrases as P
 from questions import EN, ZH, Maker
 
-SKILLS = [("about", 8), ("unknown", 4), ("sum1", 2), ("sum2", 4), ("sub", 1.5), ("mul", 1), ("sort", 5), ("extreme", 1),
+SKILLS = [("about", 8), ("unknown", 4), ("sum1", 2), ("sum2", 4), ("sub", 1.5), ("mul", 1), ("sum_more", 0.7), ("sort", 5), ("extreme", 1),
           ("repeat", 3), ("reverse", 3), ("count", 2), ("code", 0.5), ("report", 0.5)]
 KINDS = [("sums", 4), ("sorts", 6), ("memory", 5), ("words", 5), ("about", 4), ("mixed", 4), ("long", 1.2)]
 # the last part of the training: less arithmetic and sorting, more copying and conversation
@@ -78,7 +78,7 @@ class Corpus:
 
     def kind_sums(self):
         for _ in range(self.rng.choice((1, 2, 3, 4, 4, 5, 6))):
-            self.skill(self.pick([("sum1", 1.5), ("sum2", 6), ("sub", 1.2), ("mul", 0.7), ("sum_more", 0.8)]))
+            self.skill(self.pick([("sum1", 1.5), ("sum2", 6), ("sub", 1.2), ("mul", 0.7), ("sum_more", 1.6)]))
 
     def kind_sorts(self):
         for _ in range(self.rng.randint(1, 3)):

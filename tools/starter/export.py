@@ -113,7 +113,8 @@ def main():
     tok = bpe.Tokenizer.load(a.vocab)
     c = torch.load(a.checkpoint)
     gguf.write(a.out, fields_of(Config(**c["config"]), tok), tensors_of(c["ema"]))
-    print(f"{a.out}: step {c['steps']}, {c['tokens'] / 1e6:.2f} M tokens, {c['seconds'] / 60:.1f} minutes, loss {c['loss']:.4f}")
+    print(f"{a.out}: step {c['steps']}, {c['tokens'] / 1e6:.2f} M tokens, {c['seconds'] / 60:.1f} minutes, "
+          f"loss {c['loss']:.4f}")
     if a.golden:
         write_golden(a.golden, a.out)
 

@@ -79,7 +79,8 @@ class Maker:
             if lang == ZH and r.random() < 0.85:
                 if r.random() < 0.12:
                     return self.chinese()
-                return (r.choice(P.SURNAMES_ZH) if r.random() < 0.95 else r.choice(P.SURNAMES_ZH2)) + "".join(r.choice(P.GIVEN_ZH) for _ in range(r.choice((1, 2, 2))))
+                surname = r.choice(P.SURNAMES_ZH if r.random() < 0.95 else P.SURNAMES_ZH2)
+                return surname + "".join(r.choice(P.GIVEN_ZH) for _ in range(r.choice((1, 2, 2))))
             if r.random() < 0.35:
                 return r.choice(P.FIRST_NAMES)
             if r.random() < 0.1:
@@ -113,6 +114,8 @@ class Maker:
         def make():
             n = r.randint(low, high)
             top = r.choice((9, 20, 50, 99, 99, 99))
+            if r.random() < 0.2:
+                return [r.randint(0, r.choice((9, 99))) for _ in range(n)]
             if r.random() < 0.1:
                 return [r.randint(0, top) for _ in range(n)]
             return r.sample(range(top + 1), n)
@@ -139,7 +142,7 @@ class Maker:
                 parts[i] = r.choice((p[:k] + p[k + 1:], p[:k] + p[k + 1] + p[k] + p[k + 2:], p[:k] + p[k] + p[k:]))
         text = "".join(parts)
         if r.random() < 0.06:
-            text = r.choice((("please ", "Please ", "Ok, ", "hi, ", "Now: ", "And ", "So, "), ("请", "好的，", "那么，", "请问，"))[lang]) + text
+            text = r.choice((P.OPENERS, P.OPENERS_ZH)[lang]) + text
         return text
 
     def fill(self, text, lang, user=True, **values):
