@@ -387,20 +387,7 @@ void *platform_library_open(const char *name, char *why, size_t why_bytes)
 
 void *platform_library_symbol(void *library, const char *name) { return dlsym(library, name); }
 
-/* The leak checker cannot name what an unloaded library still held, so under it libraries stay. */
-#if defined(__SANITIZE_ADDRESS__)
-#define KEEP_LIBRARIES 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define KEEP_LIBRARIES 1
-#endif
-#endif
-
 void platform_library_close(void *library)
 {
-#ifndef KEEP_LIBRARIES
     if (library) dlclose(library);
-#else
-    (void)library;
-#endif
 }
