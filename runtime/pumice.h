@@ -171,7 +171,8 @@ enum pumice_status pumice_session_sync(struct pumice_session *session, const int
 enum pumice_status pumice_session_rewind(struct pumice_session *session, size_t n);
 /* Logits [n_vocab] after the last token, f32; NULL when not ready. Valid until the next call that computes. */
 const float *pumice_session_logits(const struct pumice_session *session);
-uint64_t pumice_session_logits_hash(const struct pumice_session *session); /* of their bits; 0 if not ready */
+/* Hash of the bits of the logits computed last: after generate those its last token was drawn from. 0 if none. */
+uint64_t pumice_session_logits_hash(const struct pumice_session *session);
 
 enum pumice_stop { PUMICE_STOP_EOS, PUMICE_STOP_LENGTH, PUMICE_STOP_CONTEXT, PUMICE_STOP_CANCELLED };
 const char *pumice_stop_name(enum pumice_stop stop); /* "eos", "length", "context", "cancelled" */

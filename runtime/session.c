@@ -23,6 +23,7 @@ struct pumice_session {
     int32_t *tokens;   /* [capacity] */
     size_t n_tokens, n_kv;
     bool logits_ready;
+    bool logits_held; /* the buffer has the logits of this timeline computed last, ready or one token old */
     struct session_plan plans[MAX_PLANS];
     uint64_t clock; /* of used_at */
     void *scratch;  /* of pumice_sample */
@@ -87,8 +88,9 @@ const float *pumice_session_logits(const struct pumice_session *s)
 
 uint64_t pumice_session_logits_hash(const struct pumice_session *s)
 {
-    const float *logits = pumice_session_logits(s);
-    return logits ? hash_bytes(logits, s->engine->model->h.V * sizeof *logits, 0) : 0;
+    if (!s->logits_held) return 0;
+    const float *logits = s->engine->backend->calls->buffer_host(s->engine->backend, s->logits);
+    return hash_bytes(logits, s->engine->model->h.V * sizeof *logits, 0);
 }
 
 void pumice_session_get_stats(const struct pumice_session *s, struct pumice_session_stats *out) { *out = s->stats; }
@@ -136,7 +138,7 @@ static enum pumice_status run_step(struct pumice_session *s, uint32_t T)
     struct plan *plan = NULL;
     TRY(engine_check(e));
     TRY(plan_for(s, T, &plan));
-    s->logits_ready = false;
+    s->logits_held = s->logits_ready = false;
     mem_forbid(true);
     struct step *step = e->backend->calls->buffer_host(e->backend, e->activations.step);
     *step = (struct step){.past = (uint32_t)s->n_kv, .n_tokens = T};
@@ -145,7 +147,7 @@ static enum pumice_status run_step(struct pumice_session *s, uint32_t T)
     mem_forbid(false);
     TRY(st);
     s->n_kv += T;
-    s->logits_ready = s->n_kv == s->n_tokens;
+    s->logits_held = s->logits_ready = s->n_kv == s->n_tokens;
 fail:
     return st;
 }
@@ -198,7 +200,7 @@ enum pumice_status pumice_session_sync(struct pumice_session *s, const int32_t *
     if (common == n && s->n_tokens == n && s->logits_ready) goto fail; /* nothing to do */
     if (common == n) common--;                                         /* the last one again, for its logits */
     s->n_tokens = s->n_kv = common;
-    s->logits_ready = false;
+    s->logits_held = s->logits_ready = false;
     st = compute_rest(s, tokens, n, callbacks);
     s->stats.prefill_tokens = s->n_kv - common;
     s->stats.prefill_ns = platform_now_ns() - start;
@@ -214,7 +216,7 @@ enum pumice_status pumice_session_rewind(struct pumice_session *s, size_t n)
     if (n == s->n_tokens) return PUMICE_OK;
     s->n_tokens = n;
     s->n_kv = MIN(s->n_kv, n);
-    s->logits_ready = false;
+    s->logits_held = s->logits_ready = false;
     return PUMICE_OK;
 }
 
@@ -372,7 +374,7 @@ enum pumice_status pumice_session_restore(struct pumice_session *s, const void *
             return err_set(PUMICE_FORMAT, "the saved session has a token outside the vocabulary; start a new session");
     }
     s->n_tokens = s->n_kv = 0; /* in case the copy fails half-way */
-    s->logits_ready = false;
+    s->logits_held = s->logits_ready = false;
     TRY(engine_note(s->engine, kv_restore(&s->kv, head.n_kv, in + head.n_tokens * sizeof *s->tokens)));
     memcpy(s->tokens, in, (size_t)head.n_tokens * sizeof *s->tokens);
     s->n_tokens = (size_t)head.n_tokens;
