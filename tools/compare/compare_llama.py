@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Compares pumice's log-probabilities with llama.cpp's on one GGUF file, step by step along pumice's greedy path.
 
-usage: compare_llama.py MODEL.gguf [--pumice PATH] [--llama-server 'COMMAND'] [--device NAME] [--steps 32] [--limit 0.01]
+usage: compare_llama.py MODEL.gguf [--pumice PATH] [--llama-server 'COMMAND'] [--llama-model FILE] [--device NAME]
+                        [--steps 32] [--limit 0.01]
 
 Starts `llama-server` on the loopback interface (any build; give the command that runs it, e.g. with a wrapper), asks both
 programs for the top 20 log-probabilities of the next token after the same ids, and prints the largest difference among the ids
@@ -20,6 +21,8 @@ p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDes
 p.add_argument("model")
 p.add_argument("--pumice", default="build/release/pumice")
 p.add_argument("--llama-server", default="llama-server")
+p.add_argument("--llama-model", help="what llama-server loads, if not MODEL: e.g. the same weights dequantised to F32, since "
+               "llama.cpp rounds activations to 8 bits where weights are quantised, and to f16 where they are F16")
 p.add_argument("--device", default="auto")
 p.add_argument("--steps", type=int, default=32)
 p.add_argument("--limit", type=float, default=0.01)
@@ -55,7 +58,7 @@ def wait(server):
 
 
 positions = pumice()
-server = subprocess.Popen(shlex.split(a.llama_server) + ["-m", a.model, "--port", str(a.port), "-c", "1024", "-np", "1"],
+server = subprocess.Popen(shlex.split(a.llama_server) + ["-m", a.llama_model or a.model, "--port", str(a.port), "-c", "1024", "-np", "1"],
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 worst, flips, compared, skipped = 0.0, 0, 0, 0
 try:
