@@ -1,6 +1,7 @@
 /* llm: opening a model on a device, with notes for the person. */
 #include "app/llm.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -123,7 +124,8 @@ void llm_close(struct llm *llm)
     memset(llm, 0, sizeof *llm);
 }
 
-static enum pumice_status read_stdin(char **text, size_t *n)
+/* To the end; pipes and devices as well as files. */
+static enum pumice_status read_stream(FILE *from, const char *name, char **text, size_t *n)
 {
     size_t capacity = 0;
     *text = NULL;
@@ -132,15 +134,15 @@ static enum pumice_status read_stdin(char **text, size_t *n)
         if (capacity - *n < 65536) {
             capacity = capacity * 2 + 131072;
             char *more = mem_realloc(*text, capacity, 1);
-            if (more == NULL) return err_memory("standard input", capacity);
+            if (more == NULL) return err_memory(name, capacity);
             *text = more;
         }
-        const size_t got = fread(*text + *n, 1, capacity - *n - 1, stdin);
+        const size_t got = fread(*text + *n, 1, capacity - *n - 1, from);
         *n += got;
         if (got == 0) break;
-        if (*n > TEXT_MAX_BYTES) return err_set(PUMICE_ARGUMENT, "standard input is longer than 256 MiB");
+        if (*n > TEXT_MAX_BYTES) return err_set(PUMICE_ARGUMENT, "%s is longer than 256 MiB", name);
     }
-    if (ferror(stdin)) return err_set(PUMICE_IO, "standard input cannot be read");
+    if (ferror(from)) return err_set(PUMICE_IO, "%s cannot be read: %s", name, strerror(errno));
     (*text)[*n] = 0;
     return PUMICE_OK;
 }
@@ -154,8 +156,12 @@ enum pumice_status llm_read_text(const struct options *o, char **text, size_t *n
         *text = mem_strdup(o->prompt);
         return *text != NULL ? PUMICE_OK : err_memory("the text", *n);
     }
-    if (strcmp(o->file, "-") == 0) return read_stdin(text, n);
-    return platform_read(o->file, TEXT_MAX_BYTES, text, n);
+    if (strcmp(o->file, "-") == 0) return read_stream(stdin, "standard input", text, n);
+    FILE *from = fopen(o->file, "rb");
+    if (from == NULL) return err_set(PUMICE_IO, "cannot open %s: %s; check the path", o->file, strerror(errno));
+    const enum pumice_status st = read_stream(from, o->file, text, n);
+    fclose(from);
+    return st;
 }
 
 enum pumice_status llm_begin(const struct llm *llm, struct ids *out)
