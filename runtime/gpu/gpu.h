@@ -12,7 +12,7 @@ struct gpu_tuning {
     bool lane_rows;         /* matvec: a lane owns a row */
     uint32_t lanes;         /* matvec: lanes a workgroup */
     uint32_t rows;          /* matvec: rows a workgroup, when lanes share them */
-    uint32_t max_cols;      /* matvec: tokens at once, a power of two */
+    uint32_t max_cols;      /* matvec: tokens at once */
     uint32_t matmul_from;   /* tokens from which on the tiled matmul is used; 0 = never */
     bool by_address;        /* weights by address rather than by binding */
     bool shared_reduce;     /* reductions through shared memory */

@@ -60,11 +60,10 @@ fail:
     return st;
 }
 
+/* Columns a workgroup: as many as allowed, but evenly spread, since those past T are computed and thrown away. */
 static uint32_t columns(const struct gpu_tuning *t, uint32_t T)
 {
-    uint32_t cols = 1;
-    while (cols < T && cols < t->max_cols) cols *= 2;
-    return cols;
+    return groups(T, groups(T, t->max_cols));
 }
 
 /* matvec and matmul differ in kernel, constants and grid only. */
