@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-bool quant_can_dequantize(uint32_t type)
+bool quant_can_quantize(uint32_t type)
 {
     switch (type) {
     case GGUF_T_F32: case GGUF_T_F16: case GGUF_T_BF16: case GGUF_T_Q8_0: case GGUF_T_Q4_0:
@@ -12,7 +12,14 @@ bool quant_can_dequantize(uint32_t type)
     }
 }
 
-bool quant_can_quantize(uint32_t type) { return quant_can_dequantize(type); }
+bool quant_can_dequantize(uint32_t type)
+{
+    switch (type) {
+    case GGUF_T_Q4_1: case GGUF_T_Q5_0: case GGUF_T_Q5_1: case GGUF_T_Q2_K: case GGUF_T_Q3_K:
+    case GGUF_T_IQ4_NL: case GGUF_T_IQ4_XS: return true;
+    default: return quant_can_quantize(type);
+    }
+}
 
 uint64_t quant_row_bytes(uint32_t type, uint64_t k)
 {
@@ -106,6 +113,107 @@ static void dequantize_q6_K(const uint8_t *row, float *y)
             }
 }
 
+/* The 32-weight types with a fifth bit and an offset share one walk: bit i of `high` is bit 4 of weight i. */
+static void dequantize_32(const uint8_t *qs, uint32_t high, float d, float offset, float *y)
+{
+    for (int i = 0; i < 16; i++) {
+        const uint32_t low_q = (uint32_t)(qs[i] & 15) | (high >> i & 1) << 4;
+        const uint32_t high_q = (uint32_t)(qs[i] >> 4) | (high >> (i + 16) & 1) << 4;
+        y[i] = d * (float)low_q + offset;
+        y[i + 16] = d * (float)high_q + offset;
+    }
+}
+
+static uint32_t word_of(const uint8_t *b)
+{
+    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+static void dequantize_q4_1(const uint8_t *row, float *y)
+{
+    struct block_q4_1 b;
+    memcpy(&b, row, sizeof b);
+    dequantize_32(b.qs, 0, f32_of_f16(b.d), f32_of_f16(b.m), y);
+}
+
+static void dequantize_q5_0(const uint8_t *row, float *y)
+{
+    struct block_q5_0 b;
+    memcpy(&b, row, sizeof b);
+    dequantize_32(b.qs, word_of(b.qh), 1, -16, y); /* exact integers, then one product */
+    for (int i = 0; i < 32; i++) y[i] *= f32_of_f16(b.d);
+}
+
+static void dequantize_q5_1(const uint8_t *row, float *y)
+{
+    struct block_q5_1 b;
+    memcpy(&b, row, sizeof b);
+    dequantize_32(b.qs, word_of(b.qh), f32_of_f16(b.d), f32_of_f16(b.m), y);
+}
+
+const int8_t quant_iq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
+static void dequantize_iq4_nl(const uint8_t *row, float *y)
+{
+    struct block_iq4_nl b;
+    memcpy(&b, row, sizeof b);
+    const float d = f32_of_f16(b.d);
+    for (int i = 0; i < 16; i++) {
+        y[i] = d * (float)quant_iq4[b.qs[i] & 15];
+        y[i + 16] = d * (float)quant_iq4[b.qs[i] >> 4];
+    }
+}
+
+uint8_t quant_scale_iq4_xs(int s, const struct block_iq4_xs *b)
+{
+    return (uint8_t)((b->scales_l[s / 2] >> 4 * (s & 1) & 15) | (b->scales_h >> 2 * s & 3) << 4);
+}
+
+static void dequantize_iq4_xs(const uint8_t *row, float *y)
+{
+    struct block_iq4_xs b;
+    memcpy(&b, row, sizeof b);
+    for (int s = 0; s < 8; s++) {
+        const float ds = f32_of_f16(b.d) * (float)(quant_scale_iq4_xs(s, &b) - 32);
+        for (int i = 0; i < 16; i++) {
+            y[32 * s + i] = ds * (float)quant_iq4[b.qs[16 * s + i] & 15];
+            y[32 * s + 16 + i] = ds * (float)quant_iq4[b.qs[16 * s + i] >> 4];
+        }
+    }
+}
+
+/* Two bits: weight w of half h, quarter c = w / 32, i = w % 32: bits 2c of qs[32 h + i]; scale and minimum of 16 weights
+ * in the nibbles of one byte. */
+static void dequantize_q2_K(const uint8_t *row, float *y)
+{
+    struct block_q2_K b;
+    memcpy(&b, row, sizeof b);
+    const float d = f32_of_f16(b.d), dmin = f32_of_f16(b.dmin);
+    for (int w = 0; w < QUANT_K; w++) {
+        const uint8_t scale = b.scales[w / 16];
+        const int q = b.qs[w / 128 * 32 + w % 32] >> w / 32 % 4 * 2 & 3;
+        y[w] = d * (float)(scale & 15) * (float)q - dmin * (float)(scale >> 4);
+    }
+}
+
+uint8_t quant_scale_q3(int s, const uint8_t *scales)
+{
+    const int low = s < 8 ? scales[s] & 15 : scales[s - 8] >> 4;
+    return (uint8_t)(low | (scales[8 + s % 4] >> s / 4 * 2 & 3) << 4);
+}
+
+/* As Q2_K, with a third bit (bit w / 32 of hmask[w % 32]) and signed scales: w = d (sc - 32) (q - 4). */
+static void dequantize_q3_K(const uint8_t *row, float *y)
+{
+    struct block_q3_K b;
+    memcpy(&b, row, sizeof b);
+    const float d = f32_of_f16(b.d);
+    for (int w = 0; w < QUANT_K; w++) {
+        const int q = (b.qs[w / 128 * 32 + w % 32] >> w / 32 % 4 * 2 & 3) | (b.hmask[w % 32] >> w / 32 & 1) << 2;
+        y[w] = d * (float)(quant_scale_q3(w / 16, b.scales) - 32) * (float)(q - 4);
+    }
+}
+
 void quant_dequantize_row(uint32_t type, const void *row, float *y, uint64_t k)
 {
     const uint8_t *p = row;
@@ -125,6 +233,13 @@ void quant_dequantize_row(uint32_t type, const void *row, float *y, uint64_t k)
     case GGUF_T_Q4_K: block = dequantize_q4_K; break;
     case GGUF_T_Q5_K: block = dequantize_q5_K; break;
     case GGUF_T_Q6_K: block = dequantize_q6_K; break;
+    case GGUF_T_Q4_1: block = dequantize_q4_1; break;
+    case GGUF_T_Q5_0: block = dequantize_q5_0; break;
+    case GGUF_T_Q5_1: block = dequantize_q5_1; break;
+    case GGUF_T_IQ4_NL: block = dequantize_iq4_nl; break;
+    case GGUF_T_IQ4_XS: block = dequantize_iq4_xs; break;
+    case GGUF_T_Q2_K: block = dequantize_q2_K; break;
+    case GGUF_T_Q3_K: block = dequantize_q3_K; break;
     default: return;
     }
     const struct gguf_type_traits *t = gguf_type(type);

@@ -16,6 +16,13 @@ const char *layout_suffix(uint32_t type)
     case GGUF_T_Q4_K: return "q4_k";
     case GGUF_T_Q5_K: return "q5_k";
     case GGUF_T_Q6_K: return "q6_k";
+    case GGUF_T_Q4_1: return "q4_1";
+    case GGUF_T_Q5_0: return "q5_0";
+    case GGUF_T_Q5_1: return "q5_1";
+    case GGUF_T_IQ4_NL: return "iq4_nl";
+    case GGUF_T_IQ4_XS: return "iq4_xs";
+    case GGUF_T_Q2_K: return "q2_k";
+    case GGUF_T_Q3_K: return "q3_k";
     default: return NULL;
     }
 }
@@ -29,7 +36,14 @@ uint64_t layout_row_words(uint32_t type, uint64_t k)
     case GGUF_T_F16:
     case GGUF_T_BF16: words = padded / 2; break;
     case GGUF_T_Q8_0: words = padded / 4 + halves; break;
-    case GGUF_T_Q4_0: words = padded / 8 + halves; break;
+    case GGUF_T_Q4_0:
+    case GGUF_T_IQ4_NL: words = padded / 8 + halves; break;
+    case GGUF_T_Q4_1: words = padded / 8 + padded / 32; break;
+    case GGUF_T_Q5_0: words = padded / 8 + padded / 32 + halves; break;
+    case GGUF_T_Q5_1: words = padded / 8 + padded / 32 * 2; break;
+    case GGUF_T_IQ4_XS: words = padded / 8 + supers * 2; break;
+    case GGUF_T_Q2_K: words = padded / 16 + supers * 5; break;
+    case GGUF_T_Q3_K: words = padded / 16 + padded / 32 + supers * 3 + (supers + 1) / 2; break;
     case GGUF_T_Q4_K: words = padded / 8 + supers * 4; break;
     case GGUF_T_Q5_K: words = padded / 8 + padded / 32 + supers * 4; break;
     case GGUF_T_Q6_K: words = padded / 8 + padded / 16 + padded / 64 + (supers + 1) / 2; break;
@@ -56,13 +70,96 @@ static uint32_t word_of(const uint8_t *b)
     return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
 }
 
+/* The 16 bytes of a 32-weight block: weights 0..15 low, 16..31 high. */
+static void put_split_nibbles(const uint8_t *qs, uint32_t *words)
+{
+    uint8_t q[32];
+    for (int i = 0; i < 16; i++) q[i] = qs[i] & 15, q[i + 16] = qs[i] >> 4;
+    put_nibbles(q, words);
+}
+
+/* Bit i = weight i, to bit g of byte c = weight 4g + c. */
+static uint32_t high_bits(uint32_t bits)
+{
+    uint32_t high = 0;
+    for (int i = 0; i < 32; i++) high |= (bits >> i & 1u) << (8 * (i & 3) + i / 4);
+    return high;
+}
+
 static void pack_q4_0(const struct block_q4_0 *row, uint64_t k, uint32_t *w)
 {
     for (uint64_t b = 0; b < k / 32; b++) {
-        uint8_t q[32];
-        for (int i = 0; i < 16; i++) q[i] = row[b].qs[i] & 15, q[i + 16] = row[b].qs[i] >> 4;
-        put_nibbles(q, w + 4 * b);
+        put_split_nibbles(row[b].qs, w + 4 * b);
         put_half(w + k / 8, b, row[b].d);
+    }
+}
+
+static void pack_q4_1(const struct block_q4_1 *row, uint64_t k, uint32_t *w)
+{
+    for (uint64_t b = 0; b < k / 32; b++) {
+        put_split_nibbles(row[b].qs, w + 4 * b);
+        w[k / 8 + b] = (uint32_t)row[b].d | (uint32_t)row[b].m << 16;
+    }
+}
+
+static void pack_q5_0(const struct block_q5_0 *row, uint64_t k, uint32_t *w)
+{
+    for (uint64_t b = 0; b < k / 32; b++) {
+        put_split_nibbles(row[b].qs, w + 4 * b);
+        w[k / 8 + b] = high_bits(word_of(row[b].qh));
+        put_half(w + k / 8 + k / 32, b, row[b].d);
+    }
+}
+
+static void pack_q5_1(const struct block_q5_1 *row, uint64_t k, uint32_t *w)
+{
+    for (uint64_t b = 0; b < k / 32; b++) {
+        put_split_nibbles(row[b].qs, w + 4 * b);
+        w[k / 8 + b] = high_bits(word_of(row[b].qh));
+        w[k / 8 + k / 32 + b] = (uint32_t)row[b].d | (uint32_t)row[b].m << 16;
+    }
+}
+
+static void pack_iq4_xs(const struct block_iq4_xs *row, uint64_t k, uint32_t *w)
+{
+    for (uint64_t b = 0; b < k / QUANT_K; b++) {
+        for (int s = 0; s < 8; s++) put_split_nibbles(row[b].qs + 16 * s, w + 32 * b + 4 * s);
+        w[k / 8 + 2 * b] = (uint32_t)row[b].d | (uint32_t)row[b].scales_h << 16;
+        w[k / 8 + 2 * b + 1] = word_of(row[b].scales_l);
+    }
+}
+
+/* Two bits a weight, 64 bytes a super-block, into 16 words: byte c of word h of block s, bits 2j: weight 16h + 4j + c. */
+static void put_pairs(const uint8_t *qs, uint32_t *w)
+{
+    for (int i = 0; i < QUANT_K; i++) {
+        const uint32_t bits = qs[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3u;
+        w[i / 16] |= bits << (8 * (i & 3) + 2 * (i / 4 & 3));
+    }
+}
+
+static void pack_q2_K(const struct block_q2_K *row, uint64_t k, uint32_t *w)
+{
+    uint32_t *head = w + k / 16;
+    for (uint64_t b = 0; b < k / QUANT_K; b++) {
+        put_pairs(row[b].qs, w + 16 * b);
+        for (int i = 0; i < 4; i++) head[4 * b + (uint64_t)i] = word_of(row[b].scales + 4 * i);
+        head[k / QUANT_K * 4 + b] = (uint32_t)row[b].d | (uint32_t)row[b].dmin << 16;
+    }
+}
+
+static void pack_q3_K(const struct block_q3_K *row, uint64_t k, uint32_t *w)
+{
+    uint32_t *high = w + k / 16, *scales = high + k / 32, *d = scales + k / QUANT_K * 3;
+    for (uint64_t b = 0; b < k / QUANT_K; b++) {
+        put_pairs(row[b].qs, w + 16 * b);
+        for (int s = 0; s < 8; s++) {
+            uint32_t bits = 0;
+            for (int i = 0; i < 32; i++) bits |= (uint32_t)(row[b].hmask[i] >> s & 1) << i;
+            high[8 * b + (uint64_t)s] = high_bits(bits);
+        }
+        for (int i = 0; i < 3; i++) scales[3 * b + (uint64_t)i] = word_of(row[b].scales + 4 * i);
+        put_half(d, b, row[b].d);
     }
 }
 
@@ -102,10 +199,10 @@ static void pack_q5_K(const struct block_q5_K *row, uint64_t k, uint32_t *w)
 {
     for (uint64_t b = 0; b < k / QUANT_K; b++) {
         put_k_nibbles(row[b].qs, w + 32 * b);
-        for (int s = 0; s < 8; s++) { /* bit g of byte c = weight 4g + c */
-            uint32_t high = 0;
-            for (int i = 0; i < 32; i++) high |= (uint32_t)(row[b].qh[i] >> s & 1) << (8 * (i & 3) + i / 4);
-            w[k / 8 + 8 * b + (uint64_t)s] = high;
+        for (int s = 0; s < 8; s++) {
+            uint32_t bits = 0;
+            for (int i = 0; i < 32; i++) bits |= (uint32_t)(row[b].qh[i] >> s & 1) << i;
+            w[k / 8 + 8 * b + (uint64_t)s] = high_bits(bits);
         }
         put_k_head(row[b].d, row[b].dmin, row[b].scales, w + k / 8 + k / 32 + 4 * b);
     }
@@ -139,7 +236,14 @@ static void pack_row(uint32_t type, const void *row, uint64_t k, uint32_t *w)
     case GGUF_T_F32: memcpy(w, row, (size_t)k * 4); break;
     case GGUF_T_F16:
     case GGUF_T_BF16: memcpy(w, row, (size_t)k * 2); break;
-    case GGUF_T_Q4_0: pack_q4_0(row, k, w); break;
+    case GGUF_T_Q4_0:
+    case GGUF_T_IQ4_NL: pack_q4_0(row, k, w); break; /* the same blocks, other values */
+    case GGUF_T_Q4_1: pack_q4_1(row, k, w); break;
+    case GGUF_T_Q5_0: pack_q5_0(row, k, w); break;
+    case GGUF_T_Q5_1: pack_q5_1(row, k, w); break;
+    case GGUF_T_IQ4_XS: pack_iq4_xs(row, k, w); break;
+    case GGUF_T_Q2_K: pack_q2_K(row, k, w); break;
+    case GGUF_T_Q3_K: pack_q3_K(row, k, w); break;
     case GGUF_T_Q8_0: pack_q8_0(row, k, w); break;
     case GGUF_T_Q4_K: pack_q4_K(row, k, w); break;
     case GGUF_T_Q5_K: pack_q5_K(row, k, w); break;

@@ -102,14 +102,53 @@ void block_load(uint base, uint b, uint k, out vec4 w[8])
 // 4-bit types: word i of a block holds weights 8i..8i+3 in the low nibbles of its bytes, 8i+4..8i+7 in the high ones.
 // High bits: Q5_K one word a block, bit j of byte c = bit 4 of weight 4j + c; Q6_K two words, bits 2j.. of byte c of
 // word h = bits 4, 5 of weight 16h + 4j + c.
-// w = s * q - m, with s and m for each half of the block.
+// Q2_K, Q3_K: no low nibbles but two bits a weight, placed as Q6_K's high bits; Q3_K's third bit as Q5_K's.
+// w = s * q - m, with s and m for each half of the block (IQ4: w = s * iq4[q]).
+#if defined(W_IQ4_NL) || defined(W_IQ4_XS)
+const float iq4[16] = float[16](-127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0, 1.0, 13.0, 25.0, 38.0, 53.0,
+                                69.0, 89.0, 113.0);
+#endif
 void scales_load(uint base, uint b, uint k, out vec2 s, out vec2 m)
 {
-#if defined(W_Q4_0)
+#if defined(W_Q4_0) || defined(W_IQ4_NL)
     // planes: quants k/8 words; d halves
     const float d = half_load(base, k / 8u, b);
     s = vec2(d);
     m = vec2(8.0 * d);
+#elif defined(W_Q5_0)
+    // planes: quants k/8 words; high bits k/32 words; d halves
+    const float d = half_load(base, k / 8u + k / 32u, b);
+    s = vec2(d);
+    m = vec2(16.0 * d);
+#elif defined(W_Q4_1) || defined(W_Q5_1)
+    // planes: quants k/8 words; (Q5_1: high bits k/32 words;) a word a block: d and m
+#ifdef W_Q5_1
+    const vec2 d = unpackHalf2x16(word_load(base, k / 8u + k / 32u + b));
+#else
+    const vec2 d = unpackHalf2x16(word_load(base, k / 8u + b));
+#endif
+    s = vec2(d.x);
+    m = vec2(-d.y);
+#elif defined(W_IQ4_XS)
+    // planes: quants k/8 words; 2 words a super-block: d and the scales' high bits, their low nibbles
+    const uvec2 head = words_load2(base, k / 8u + b / 8u * 2u);
+    const uint low = (head.y >> (4u * (b % 8u))) & 15u, high = (head.x >> (16u + 2u * (b % 8u))) & 3u;
+    s = vec2(unpackHalf2x16(head.x).x * float(int(low | high << 4) - 32));
+    m = vec2(0.0);
+#elif defined(W_Q2_K)
+    // planes: quants k/16 words; scale and minimum nibbles k/64 words; d and dmin a word a super-block
+    const uint both = word_load(base, k / 16u + b / 2u) >> (16u * (b & 1u));
+    const vec2 d = unpackHalf2x16(word_load(base, k / 16u + k / 64u + b / 8u));
+    s = d.x * vec2(both & 15u, (both >> 8) & 15u);
+    m = d.y * vec2((both >> 4) & 15u, (both >> 12) & 15u);
+#elif defined(W_Q3_K)
+    // planes: quants k/16 words; high bits k/32 words; 3 words of packed scales a super-block; d halves
+    const uint plane = k / 16u + k / 32u, super = b / 8u, i = 2u * (b % 8u); // scales i and i + 1 of 16
+    const float d = half_load(base, plane + k / 256u * 3u, super);
+    const uint low = word_load(base, plane + super * 3u + (i & 7u) / 4u) >> (8u * (i & 3u) + 4u * (i / 8u));
+    const uint high = word_load(base, plane + super * 3u + 2u) >> (8u * (i & 3u) + 2u * (i / 4u));
+    s = d * vec2(int((low & 15u) | (high & 3u) << 4) - 32, int(((low >> 8) & 15u) | ((high >> 8) & 3u) << 4) - 32);
+    m = 4.0 * s;
 #elif defined(W_Q4_K) || defined(W_Q5_K)
     // planes: quants k/8 words; (Q5_K: high bits k/32 words;) 4 words a super-block: d and dmin, 12 bytes of scales
 #ifdef W_Q5_K
@@ -144,20 +183,36 @@ void block_load(uint base, uint b, uint k, out vec4 w[8])
 {
     vec2 s, m;
     scales_load(base, b, k, s, m);
+#if defined(W_Q2_K) || defined(W_Q3_K)
+    const uvec2 pairs = words_load2(base, b * 2u);
+#else
     const uvec4 q = words_load4(base, b * 4u);
-#if defined(W_Q5_K)
+#endif
+#if defined(W_Q5_K) || defined(W_Q5_0) || defined(W_Q5_1)
     const uint high = word_load(base, k / 8u + b);
+#elif defined(W_Q3_K)
+    const uint high = word_load(base, k / 16u + b);
 #elif defined(W_Q6_K)
     const uvec2 high = words_load2(base, k / 8u + b * 2u);
 #endif
     [[unroll]] for (uint g = 0u; g < 8u; g++) {
+#if defined(W_Q2_K) || defined(W_Q3_K)
+        uint q4 = (pairs[g / 4u] >> (2u * (g & 3u))) & 0x03030303u;
+#else
         uint q4 = (q[g / 2u] >> (4u * (g & 1u))) & 0x0f0f0f0fu;
-#if defined(W_Q5_K)
+#endif
+#if defined(W_Q3_K)
+        q4 |= ((high >> g) & 0x01010101u) << 2;
+#elif defined(W_Q5_K) || defined(W_Q5_0) || defined(W_Q5_1)
         q4 |= ((high >> g) & 0x01010101u) << 4;
 #elif defined(W_Q6_K)
         q4 |= ((high[g / 4u] >> (2u * (g & 3u))) & 0x03030303u) << 4;
 #endif
+#if defined(W_IQ4_NL) || defined(W_IQ4_XS)
+        w[g] = s[g / 4u] * vec4(iq4[q4 & 15u], iq4[(q4 >> 8) & 15u], iq4[(q4 >> 16) & 15u], iq4[q4 >> 24]);
+#else
         w[g] = s[g / 4u] * bytes_of(q4) - m[g / 4u];
+#endif
     }
 }
 #endif

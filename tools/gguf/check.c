@@ -17,8 +17,21 @@ enum { MAX_SCALES = 2 };
 static size_t scales_of(uint32_t type, size_t at[MAX_SCALES])
 {
     switch (type) {
-    case GGUF_T_Q8_0: at[0] = offsetof(struct block_q8_0, d); return 1;
-    case GGUF_T_Q4_0: at[0] = offsetof(struct block_q4_0, d); return 1;
+    case GGUF_T_Q8_0:
+    case GGUF_T_Q4_0:
+    case GGUF_T_Q5_0:
+    case GGUF_T_IQ4_NL:
+    case GGUF_T_IQ4_XS: at[0] = 0; return 1;
+    case GGUF_T_Q4_1:
+    case GGUF_T_Q5_1:
+        at[0] = 0;
+        at[1] = offsetof(struct block_q4_1, m);
+        return 2;
+    case GGUF_T_Q2_K:
+        at[0] = offsetof(struct block_q2_K, d);
+        at[1] = offsetof(struct block_q2_K, dmin);
+        return 2;
+    case GGUF_T_Q3_K: at[0] = offsetof(struct block_q3_K, d); return 1;
     case GGUF_T_Q6_K: at[0] = offsetof(struct block_q6_K, d); return 1;
     case GGUF_T_Q4_K:
         at[0] = offsetof(struct block_q4_K, d);
