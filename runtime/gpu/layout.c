@@ -133,7 +133,7 @@ static void pack_iq4_xs(const struct block_iq4_xs *row, uint64_t k, uint32_t *w)
 static void put_pairs(const uint8_t *qs, uint32_t *w)
 {
     for (int i = 0; i < QUANT_K; i++) {
-        const uint32_t bits = qs[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3u;
+        const uint32_t bits = (uint32_t)qs[i / 128 * 32 + i % 32] >> (i / 32 % 4 * 2) & 3u;
         w[i / 16] |= bits << (8 * (i & 3) + 2 * (i / 4 & 3));
     }
 }
