@@ -227,13 +227,13 @@ static void test_unsupported_type(void)
     REQUIRE(tiny_model_make(&a, GGUF_T_F16, 3, NULL, true, &made, &bytes) == PUMICE_OK, "%s", pumice_error());
     uint8_t *data = malloc(bytes);
     REQUIRE(data, "out of memory");
-    const uint32_t iq4_nl = GGUF_T_IQ4_NL, q8_0 = GGUF_T_Q8_0;
+    const uint32_t iq2_xxs = GGUF_T_IQ2_XXS, q8_0 = GGUF_T_Q8_0;
     memcpy(data, made, bytes);
     uint8_t *at = after_string(data, bytes, "blk.0.ffn_up.weight");
-    if (at) memcpy(at + 20, &iq4_nl, 4);
+    if (at) memcpy(at + 20, &iq2_xxs, 4);
     CHECK(pumice_model_open_memory(data, bytes, &m) == PUMICE_OK, "%s", pumice_error());
-    CHECK(m && pumice_engine_open(m, NULL, &e) == PUMICE_UNSUPPORTED, "IQ4_NL cannot run");
-    CHECK(strstr(pumice_error(), "tensor blk.0.ffn_up.weight has type IQ4_NL; supported are F32, F16, Q4_0, Q8_0, Q4_K"), "%s",
+    CHECK(m && pumice_engine_open(m, NULL, &e) == PUMICE_UNSUPPORTED, "IQ2_XXS cannot run");
+    CHECK(strstr(pumice_error(), "tensor blk.0.ffn_up.weight has type IQ2_XXS; supported are F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0"), "%s",
           pumice_error());
     pumice_model_close(m);
     m = NULL;
