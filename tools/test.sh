@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds and runs every test: first the debug build with Vulkan's validation layers, then the address and undefined
-# behaviour sanitizers. With CI set, compiler warnings are errors. Works from any directory, and again and again.
+# Builds and runs every test: the address + undefined behaviour and the thread sanitizers, the fuzzers (30 s each), then
+# everything in the debug build with Vulkan's validation layers. With CI set, compiler warnings are errors. Works from any
+# directory, and again and again.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
