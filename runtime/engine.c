@@ -34,7 +34,7 @@ static enum pumice_status report(const struct loader *l)
     return err_set(PUMICE_CANCELLED, "loading was cancelled");
 }
 
-/* A norm weight is f32 on every device, whatever the file has. */
+/* A vector is f32 on every device, whatever the file has. */
 static enum pumice_status as_floats(struct arena *a, const struct gguf_tensor *t, struct weight_source *src)
 {
     float *x = arena_alloc(a, src->k, sizeof *x);
@@ -51,11 +51,11 @@ static enum pumice_status load(struct loader *l, const struct gguf_tensor *t, st
     struct pumice_engine *e = l->engine;
     const struct mapping *map = &e->model->map;
     struct weight_source src = {.name = arena_strndup(&e->arena, t->name.data, t->name.n), .type = t->type,
-                                .n = (uint32_t)t->dims[1], .k = (uint32_t)t->dims[0], .data = t->data};
+                                .n = (uint32_t)t->dims[1], .k = (uint32_t)t->dims[0], .vector = t->n_dims == 1,
+                                .data = t->data};
     if (!src.name) return err_memory("tensor names", t->name.n);
     if (map->data) platform_map_want(map, t->offset, t->bytes);
-    if (t->n_dims == 1 || (src.n == 1 && t->type != GGUF_T_F32 && gguf_type(t->type)->block_n == 1))
-        TRY(as_floats(&e->arena, t, &src));
+    if (src.vector) TRY(as_floats(&e->arena, t, &src));
     TRY(e->backend->calls->weight_create(e->backend, &src, out));
     if (map->data && !l->in_place) platform_map_drop(map, t->offset, t->bytes);
     l->done_bytes += t->bytes;

@@ -21,8 +21,8 @@ struct buf {
     uint32_t memory;
 };
 
-/* A matrix [n, k] on the device, possibly repacked; made by weight_create, read by the back end alone. A vector
- * (norm weight) has n = 1 and is always f32. */
+/* A matrix [n, k] on the device, possibly repacked, or a vector [k] (norm weight, n = 1), always plain f32; made by
+ * weight_create, read by the back end alone. */
 struct weight {
     uint32_t n, k;
     uint32_t type;            /* enum gguf_tensor_type of the source */
@@ -100,6 +100,7 @@ struct weight_source {
     const char *name;
     uint32_t type;
     uint32_t n, k;
+    bool vector; /* [k] f32, n = 1; a matrix may have one row, too */
     const void *data;
 };
 

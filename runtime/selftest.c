@@ -22,6 +22,7 @@ struct row {
 };
 
 #define MATMULS(t)                                                                                           \
+    {.kind = OP_MATMUL, .type = t, .T = 8, .N = 1, .K = 256, .limit = 1e-10},                                \
     {.kind = OP_MATMUL, .type = t, .T = 1, .N = 2, .K = 256, .limit = 1e-10},                                \
     {.kind = OP_MATMUL, .type = t, .T = 1, .N = 97, .K = 512, .add = true, .limit = 1e-10},                  \
     {.kind = OP_MATMUL, .type = t, .T = 1, .N = 64, .K = 2304, .x_row = 3, .limit = 1e-10},                  \
@@ -145,10 +146,13 @@ static void random_blocks(struct rig *g, uint32_t type, uint8_t *row, uint64_t b
             }
 }
 
+/* n = 0: a vector. */
 static enum pumice_status random_weight(struct rig *g, uint32_t type, uint32_t n, uint32_t k, struct weight *out)
 {
     enum pumice_status st = PUMICE_OK;
     const uint64_t row_bytes = quant_row_bytes(type, k);
+    const bool vector = n == 0;
+    n = MAX(n, 1u);
     uint8_t *rows = arena_alloc(&g->arena, n, row_bytes);
     float *x = arena_alloc(&g->arena, k, sizeof *x);
     if (!rows || !x) return err_memory("the self-test", n * row_bytes);
@@ -157,7 +161,7 @@ static enum pumice_status random_weight(struct rig *g, uint32_t type, uint32_t n
         if (quant_can_quantize(type)) quant_quantize_row(type, x, rows + r * row_bytes, k);
         else random_blocks(g, type, rows + r * row_bytes, row_bytes);
     }
-    const struct weight_source src = {.name = "self-test", .type = type, .n = n, .k = k, .data = rows};
+    const struct weight_source src = {.name = "self-test", .type = type, .n = n, .k = k, .vector = vector, .data = rows};
     for (int s = 0; s < 2; s++) TRY(g->side[s]->calls->weight_create(g->side[s], &src, &out[s]));
 fail:
     return st;
@@ -181,7 +185,7 @@ static enum pumice_status prepare(struct rig *g, const struct row *row, struct c
         TRY(twin_create(g, T * row->K, FILL_NAN, true, &c->y));
         break;
     case OP_RMS_NORM:
-        TRY(random_weight(g, GGUF_T_F32, 1, row->K, c->w));
+        TRY(random_weight(g, GGUF_T_F32, 0, row->K, c->w));
         TRY(twin_create(g, T * row->K, FILL_RANDOM, false, &c->x));
         TRY(twin_create(g, T * row->K, FILL_NAN, true, &c->y));
         break;
@@ -192,8 +196,8 @@ static enum pumice_status prepare(struct rig *g, const struct row *row, struct c
         break;
     case OP_QK_NORM_ROPE_KV:
         if (!row->add) {
-            TRY(random_weight(g, GGUF_T_F32, 1, row->E, c->w));
-            TRY(random_weight(g, GGUF_T_F32, 1, row->E, c->w2));
+            TRY(random_weight(g, GGUF_T_F32, 0, row->E, c->w));
+            TRY(random_weight(g, GGUF_T_F32, 0, row->E, c->w2));
         }
         TRY(twin_create(g, T * row->H * row->E, FILL_RANDOM, true, &c->x));
         TRY(twin_create(g, T * row->G * row->E, FILL_RANDOM, false, &c->y));

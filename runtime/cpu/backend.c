@@ -88,7 +88,7 @@ static enum pumice_status weight_create(struct backend *base, const struct weigh
     struct weight_part *part = arena_alloc(&b->arena, 1, sizeof *part);
     if (!part) return err_memory(src->name, sizeof *part);
     *part = (struct weight_part){.rows = src->data, .row_bytes = row_bytes};
-    if (src->n == 1 && src->type == GGUF_T_F32) {
+    if (src->vector) { /* the caller's copy may not live as long */
         uint8_t *copy = arena_alloc(&b->arena, src->k, sizeof(float));
         if (!copy) return err_memory(src->name, row_bytes);
         memcpy(copy, src->data, (size_t)row_bytes);

@@ -76,18 +76,15 @@ fail:
     return st;
 }
 
-/* Norm weights are read as plain f32, whatever the file has. */
+/* Vectors are read as they are, not through weights.glsl. */
 static enum pumice_status vector_create(struct gpu_backend *g, const struct weight_source *src, struct weight *out)
 {
     enum pumice_status st = PUMICE_OK;
-    float *values = mem_alloc((size_t)src->k * 4);
-    if (!values) return err_memory(src->name, (uint64_t)src->k * 4);
-    quant_dequantize_row(src->type, src->data, values, src->k);
-    TRY(memory_create(&g->memory, MEM_WEIGHT, (uint64_t)src->k * 4, src->name, &out->parts[0].buf));
-    TRY(memory_write(&g->memory, out->parts[0].buf, 0, values, (uint64_t)src->k * 4));
+    out->parts[0] = (struct weight_part){.n = 1, .layout = {1, 1}};
     out->bytes = (uint64_t)src->k * 4;
+    TRY(memory_create(&g->memory, MEM_WEIGHT, out->bytes, src->name, &out->parts[0].buf));
+    TRY(memory_write(&g->memory, out->parts[0].buf, 0, src->data, out->bytes));
 fail:
-    mem_free(values);
     return st;
 }
 
@@ -99,16 +96,13 @@ enum pumice_status gpu_weight_create(struct gpu_backend *g, const struct weight_
         return err_set(PUMICE_UNSUPPORTED, "tensor %s: type %s has no Vulkan kernels; use --device cpu or another file",
                        src->name, gguf_type(src->type) ? gguf_type(src->type)->name : "?");
     const uint64_t words = layout_row_words(src->type, src->k);
-    const struct layout layout = src->n == 1 ? (struct layout){1, 1} : g->tuning.layout;
-    const uint64_t each = src->n == 1 ? 1 : rows_a_part(g, layout, words);
+    const struct layout layout = g->tuning.layout;
+    const uint64_t each = rows_a_part(g, layout, words);
     *out = (struct weight){.n = src->n, .k = src->k, .type = src->type, .name = src->name,
                            .n_parts = (uint32_t)((src->n + each - 1) / each)};
     out->parts = arena_alloc(&g->arena, out->n_parts, sizeof *out->parts);
     if (!out->parts) return err_memory(src->name, out->n_parts * sizeof *out->parts);
-    if (src->n == 1) {
-        out->parts[0] = (struct weight_part){.n = 1, .layout = layout};
-        return vector_create(g, src, out);
-    }
+    if (src->vector) return vector_create(g, src, out);
     for (uint32_t i = 0; i < out->n_parts; i++) {
         struct weight_part *part = &out->parts[i];
         *part = (struct weight_part){.row0 = (uint32_t)(i * each), .n = (uint32_t)MIN(each, src->n - i * each), .layout = layout};
