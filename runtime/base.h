@@ -95,6 +95,9 @@ bool str_printable(struct str s); /* str_escape would change nothing */
 size_t utf8_decode(const char *s, size_t n, uint32_t *code);
 uint64_t hash_bytes(const void *data, size_t n, uint64_t seed); /* FNV-1a, 64 bits; seed 0 = the standard basis */
 
+uint64_t mix_u64(uint64_t z); /* splitmix64's finaliser, a bijection. Source: Steele, Lea, Flood 2014 */
+uint32_t u32_of_le(const uint8_t *bytes); /* four bytes, the lowest first */
+
 /* Each returns false and leaves *out alone when the result does not fit. */
 bool add_u64(uint64_t a, uint64_t b, uint64_t *out);
 bool mul_u64(uint64_t a, uint64_t b, uint64_t *out);

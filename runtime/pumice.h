@@ -122,7 +122,7 @@ enum pumice_status pumice_devices(const char *wanted, struct pumice_device_info 
 struct pumice_engine;
 struct pumice_engine_params {
     /* NULL or "auto": the best GPU, else software Vulkan, else the CPU. Otherwise an index, part of a name
-     * (any case), a UUID, "cpu" (pumice's own back end) or "software". */
+     * (any case), a UUID, "cpu" (pumice's own back end), "reference" (the same in double precision, slow) or "software". */
     const char *device;
     bool validate; /* Vulkan validation layers on; their errors become PUMICE_DEVICE */
     bool perf;     /* collect time per op */

@@ -124,11 +124,6 @@ static void dequantize_32(const uint8_t *qs, uint32_t high, float d, float offse
     }
 }
 
-static uint32_t word_of(const uint8_t *b)
-{
-    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
-}
-
 static void dequantize_q4_1(const uint8_t *row, float *y)
 {
     struct block_q4_1 b;
@@ -140,7 +135,7 @@ static void dequantize_q5_0(const uint8_t *row, float *y)
 {
     struct block_q5_0 b;
     memcpy(&b, row, sizeof b);
-    dequantize_32(b.qs, word_of(b.qh), 1, -16, y); /* exact integers, then one product */
+    dequantize_32(b.qs, u32_of_le(b.qh), 1, -16, y); /* exact integers, then one product */
     for (int i = 0; i < 32; i++) y[i] *= f32_of_f16(b.d);
 }
 
@@ -148,7 +143,7 @@ static void dequantize_q5_1(const uint8_t *row, float *y)
 {
     struct block_q5_1 b;
     memcpy(&b, row, sizeof b);
-    dequantize_32(b.qs, word_of(b.qh), f32_of_f16(b.d), f32_of_f16(b.m), y);
+    dequantize_32(b.qs, u32_of_le(b.qh), f32_of_f16(b.d), f32_of_f16(b.m), y);
 }
 
 const int8_t quant_iq4[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};

@@ -17,13 +17,8 @@ _Static_assert(sizeof(struct candidate) == 8, "pumice_sample's scratch is n_voca
 /* The generator: splitmix64's mixing function over (seed, draw), a counter, not a state. Uniform in [0, 1). */
 static double uniform(uint64_t seed, uint64_t draw)
 {
-    uint64_t z = seed * 0xd1342543de82ef95u + (draw + 1) * 0x9e3779b97f4a7c15u;
-    for (int round = 0; round < 2; round++) {
-        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-        z ^= z >> 31;
-    }
-    return (double)(z >> 11) * 0x1p-53;
+    const uint64_t z = seed * 0xd1342543de82ef95u + (draw + 1) * 0x9e3779b97f4a7c15u;
+    return (double)(mix_u64(mix_u64(z)) >> 11) * 0x1p-53;
 }
 
 static bool before(struct candidate a, struct candidate b) { return a.logit > b.logit || (a.logit == b.logit && a.id < b.id); }

@@ -65,10 +65,7 @@ static const struct row table[] = {
 
 static uint64_t next_random(uint64_t *state) /* splitmix64 */
 {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
+    return mix_u64(*state += 0x9e3779b97f4a7c15u);
 }
 
 static float random_value(uint64_t *state)

@@ -26,7 +26,7 @@
 #ifdef PUSH_EMBED
 PUSH_BEGIN(embed)
     U32 row0, n_rows; /* the rows of this part of the table */
-    U32 k, row_words, T;
+    U32 k, row_words;
 PUSH_END
 #endif
 

@@ -350,10 +350,7 @@ static void test_fields(void)
 static uint64_t random_state = 7;
 static uint64_t next_random(void)
 {
-    uint64_t v = random_state += 0x9e3779b97f4a7c15u;
-    v = (v ^ v >> 30) * 0xbf58476d1ce4e5b9u;
-    v = (v ^ v >> 27) * 0x94d049bb133111ebu;
-    return v ^ v >> 31;
+    return mix_u64(random_state += 0x9e3779b97f4a7c15u);
 }
 
 static void test_random_damage(void)

@@ -35,10 +35,7 @@ static float float_of(uint32_t b)
 static uint64_t random_state = 1;
 static uint64_t next_random(void)
 {
-    uint64_t v = random_state += 0x9e3779b97f4a7c15u;
-    v = (v ^ v >> 30) * 0xbf58476d1ce4e5b9u;
-    v = (v ^ v >> 27) * 0x94d049bb133111ebu;
-    return v ^ v >> 31;
+    return mix_u64(random_state += 0x9e3779b97f4a7c15u);
 }
 static float uniform(void) { return ((float)(next_random() >> 40) + 0.5f) * 0x1p-24f; }
 static float gaussian(void) { return sqrtf(-2 * logf(uniform())) * cosf(6.2831853f * uniform()); }

@@ -156,10 +156,7 @@ static uint32_t list_tensors(const struct hparams *h, uint32_t type, bool tied, 
 /* Uniform in [-1, 1), splitmix64. */
 static double next_value(uint64_t *state)
 {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    z ^= z >> 31;
+    const uint64_t z = mix_u64(*state += 0x9e3779b97f4a7c15u);
     return (double)((int64_t)(z >> 11) - ((int64_t)1 << 52)) * 0x1p-52;
 }
 

@@ -268,7 +268,6 @@ static void describe(struct instance *in, VkPhysicalDevice handle, struct physic
     *d = (struct device_limits){
         .max_storage_range = l->maxStorageBufferRange, .max_allocation = p11.maxMemoryAllocationSize,
         .storage_align = MAX(l->minStorageBufferOffsetAlignment, 16), .subgroup_size = p11.subgroupSize,
-        .max_workgroup = MIN(l->maxComputeWorkGroupInvocations, l->maxComputeWorkGroupSize[0]),
         .shared_bytes = l->maxComputeSharedMemorySize, .max_groups_x = l->maxComputeWorkGroupCount[0],
         .timestamp_ns = l->timestampPeriod,
         .subgroup_arithmetic = (p11.subgroupSupportedOperations & wanted) == wanted &&

@@ -15,7 +15,6 @@ struct device_limits {
     uint64_t max_allocation;      /* bytes one vkAllocateMemory may ask for */
     uint64_t storage_align;       /* offset alignment of bindings, a power of two */
     uint32_t subgroup_size;
-    uint32_t max_workgroup;       /* invocations */
     uint32_t shared_bytes;
     uint32_t max_groups_x;
     float timestamp_ns;           /* ns a tick, 0 = no timestamps */

@@ -65,11 +65,6 @@ static void put_nibbles(const uint8_t *q, uint32_t *words)
 
 static void put_half(uint32_t *words, uint64_t i, uint16_t half) { words[i / 2] |= (uint32_t)half << (16 * (i & 1)); }
 
-static uint32_t word_of(const uint8_t *b)
-{
-    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
-}
-
 /* The 16 bytes of a 32-weight block: weights 0..15 low, 16..31 high. */
 static void put_split_nibbles(const uint8_t *qs, uint32_t *words)
 {
@@ -106,7 +101,7 @@ static void pack_q5_0(const struct block_q5_0 *row, uint64_t k, uint32_t *w)
 {
     for (uint64_t b = 0; b < k / 32; b++) {
         put_split_nibbles(row[b].qs, w + 4 * b);
-        w[k / 8 + b] = high_bits(word_of(row[b].qh));
+        w[k / 8 + b] = high_bits(u32_of_le(row[b].qh));
         put_half(w + k / 8 + k / 32, b, row[b].d);
     }
 }
@@ -115,7 +110,7 @@ static void pack_q5_1(const struct block_q5_1 *row, uint64_t k, uint32_t *w)
 {
     for (uint64_t b = 0; b < k / 32; b++) {
         put_split_nibbles(row[b].qs, w + 4 * b);
-        w[k / 8 + b] = high_bits(word_of(row[b].qh));
+        w[k / 8 + b] = high_bits(u32_of_le(row[b].qh));
         w[k / 8 + k / 32 + b] = (uint32_t)row[b].d | (uint32_t)row[b].m << 16;
     }
 }
@@ -125,7 +120,7 @@ static void pack_iq4_xs(const struct block_iq4_xs *row, uint64_t k, uint32_t *w)
     for (uint64_t b = 0; b < k / QUANT_K; b++) {
         for (int s = 0; s < 8; s++) put_split_nibbles(row[b].qs + 16 * s, w + 32 * b + 4 * s);
         w[k / 8 + 2 * b] = (uint32_t)row[b].d | (uint32_t)row[b].scales_h << 16;
-        w[k / 8 + 2 * b + 1] = word_of(row[b].scales_l);
+        w[k / 8 + 2 * b + 1] = u32_of_le(row[b].scales_l);
     }
 }
 
@@ -143,7 +138,7 @@ static void pack_q2_K(const struct block_q2_K *row, uint64_t k, uint32_t *w)
     uint32_t *head = w + k / 16;
     for (uint64_t b = 0; b < k / QUANT_K; b++) {
         put_pairs(row[b].qs, w + 16 * b);
-        for (int i = 0; i < 4; i++) head[4 * b + (uint64_t)i] = word_of(row[b].scales + 4 * i);
+        for (int i = 0; i < 4; i++) head[4 * b + (uint64_t)i] = u32_of_le(row[b].scales + 4 * i);
         head[k / QUANT_K * 4 + b] = (uint32_t)row[b].d | (uint32_t)row[b].dmin << 16;
     }
 }
@@ -158,7 +153,7 @@ static void pack_q3_K(const struct block_q3_K *row, uint64_t k, uint32_t *w)
             for (int i = 0; i < 32; i++) bits |= (uint32_t)(row[b].hmask[i] >> s & 1) << i;
             high[8 * b + (uint64_t)s] = high_bits(bits);
         }
-        for (int i = 0; i < 3; i++) scales[3 * b + (uint64_t)i] = word_of(row[b].scales + 4 * i);
+        for (int i = 0; i < 3; i++) scales[3 * b + (uint64_t)i] = u32_of_le(row[b].scales + 4 * i);
         put_half(d, b, row[b].d);
     }
 }
@@ -166,7 +161,7 @@ static void pack_q3_K(const struct block_q3_K *row, uint64_t k, uint32_t *w)
 static void pack_q8_0(const struct block_q8_0 *row, uint64_t k, uint32_t *w)
 {
     for (uint64_t b = 0; b < k / 32; b++) {
-        for (int i = 0; i < 8; i++) w[8 * b + (uint64_t)i] = word_of((const uint8_t *)row[b].qs + 4 * i);
+        for (int i = 0; i < 8; i++) w[8 * b + (uint64_t)i] = u32_of_le((const uint8_t *)row[b].qs + 4 * i);
         put_half(w + k / 4, b, row[b].d);
     }
 }
@@ -184,7 +179,7 @@ static void put_k_nibbles(const uint8_t *qs, uint32_t *w)
 static void put_k_head(uint16_t d, uint16_t dmin, const uint8_t *scales, uint32_t *w)
 {
     w[0] = (uint32_t)d | (uint32_t)dmin << 16;
-    for (int i = 0; i < 3; i++) w[1 + i] = word_of(scales + 4 * i);
+    for (int i = 0; i < 3; i++) w[1 + i] = u32_of_le(scales + 4 * i);
 }
 
 static void pack_q4_K(const struct block_q4_K *row, uint64_t k, uint32_t *w)
@@ -225,7 +220,7 @@ static void pack_q6_K(const struct block_q6_K *row, uint64_t k, uint32_t *w)
             put_nibbles(q, w + 4 * block);
             memcpy(high_plane + 2 * block, high, sizeof high);
         }
-        for (int i = 0; i < 4; i++) scale_plane[4 * b + (uint64_t)i] = word_of((const uint8_t *)row[b].scales + 4 * i);
+        for (int i = 0; i < 4; i++) scale_plane[4 * b + (uint64_t)i] = u32_of_le((const uint8_t *)row[b].scales + 4 * i);
         put_half(d_plane, b, row[b].d);
     }
 }

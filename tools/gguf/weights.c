@@ -9,10 +9,7 @@
 /* splitmix64's output function: a bijection that scatters a counter. Source: Steele, Lea, Flood 2014. */
 static uint64_t scatter(uint64_t v)
 {
-    v += 0x9e3779b97f4a7c15u;
-    v = (v ^ v >> 30) * 0xbf58476d1ce4e5b9u;
-    v = (v ^ v >> 27) * 0x94d049bb133111ebu;
-    return v ^ v >> 31;
+    return mix_u64(v + 0x9e3779b97f4a7c15u);
 }
 
 /* Near enough to a normal distribution: the sum of four uniform 16-bit numbers, mean 0 and variance 1. */
