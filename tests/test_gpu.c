@@ -5,7 +5,7 @@
 #include "engine.h"
 #include "gpu/gpu.h"
 #include "quant.h"
-#include "tiny_model.h"
+#include "rig.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -16,34 +16,9 @@ static const uint32_t types[] = {GGUF_T_F32, GGUF_T_F16, GGUF_T_BF16, GGUF_T_Q4_
                                  GGUF_T_Q6_K};
 static const char *gpu_name = "software";
 
-struct rig {
-    struct arena arena;
-    struct pumice_model *model;
-    struct pumice_engine *engine;
-    struct pumice_session *session;
-};
-
-static void rig_close(struct rig *r)
-{
-    pumice_session_close(r->session);
-    pumice_engine_close(r->engine);
-    pumice_model_close(r->model);
-    arena_fini(&r->arena);
-    memset(r, 0, sizeof *r);
-}
-
 static enum pumice_status rig_open(struct rig *r, uint32_t type, const char *device)
 {
-    enum pumice_status st = PUMICE_OK;
-    const void *data;
-    size_t bytes;
-    memset(r, 0, sizeof *r);
-    TRY(tiny_model_make(&r->arena, type, 7, NULL, true, &data, &bytes));
-    TRY(pumice_model_open_memory(data, bytes, &r->model));
-    TRY(pumice_engine_open(r->model, &(struct pumice_engine_params){.device = device}, &r->engine));
-    TRY(pumice_session_open(r->engine, &(struct pumice_session_params){.n_ctx = 256}, &r->session));
-fail:
-    return st;
+    return rig_start(r, type, true, &(struct pumice_engine_params){.device = device}, 256);
 }
 
 enum { N_PROMPT = 90 };

@@ -3,7 +3,7 @@
 #include "check.h"
 #include "engine.h"
 #include "quant.h"
-#include "tiny_model.h"
+#include "rig.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -14,33 +14,10 @@ static const uint32_t types[] = {GGUF_T_F32, GGUF_T_F16, GGUF_T_BF16, GGUF_T_Q4_
 
 /* --- a model opened on a device --------------------------------------------------------------------------------------- */
 
-struct rig {
-    struct arena arena;
-    struct pumice_model *model;
-    struct pumice_engine *engine;
-    struct pumice_session *session;
-};
-
-static void rig_close(struct rig *r)
-{
-    pumice_session_close(r->session);
-    pumice_engine_close(r->engine);
-    pumice_model_close(r->model);
-    arena_fini(&r->arena);
-    memset(r, 0, sizeof *r);
-}
-
 static bool rig_open(struct rig *r, uint32_t type, bool tied, const char *device, uint32_t n_threads, uint32_t n_ctx)
 {
-    const void *data;
-    size_t bytes;
     const struct pumice_engine_params params = {.device = device, .n_threads = n_threads};
-    memset(r, 0, sizeof *r);
-    if (tiny_model_make(&r->arena, type, 7, NULL, tied, &data, &bytes) == PUMICE_OK &&
-        pumice_model_open_memory(data, bytes, &r->model) == PUMICE_OK &&
-        pumice_engine_open(r->model, &params, &r->engine) == PUMICE_OK &&
-        pumice_session_open(r->engine, &(struct pumice_session_params){.n_ctx = n_ctx}, &r->session) == PUMICE_OK)
-        return true;
+    if (rig_start(r, type, tied, &params, n_ctx) == PUMICE_OK) return true;
     CHECK(false, "%s: %s", device, pumice_error());
     rig_close(r);
     return false;

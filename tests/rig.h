@@ -1,0 +1,42 @@
+/* rig: a tiny model opened on a device, with one session: what the whole-model tests drive. */
+#ifndef PUMICE_TEST_RIG_H
+#define PUMICE_TEST_RIG_H
+
+#include "pumice.h"
+#include "tiny_model.h"
+
+#include <string.h>
+
+struct rig {
+    struct arena arena;
+    struct pumice_model *model;
+    struct pumice_engine *engine;
+    struct pumice_session *session;
+};
+
+static void rig_close(struct rig *r)
+{
+    pumice_session_close(r->session);
+    pumice_engine_close(r->engine);
+    pumice_model_close(r->model);
+    arena_fini(&r->arena);
+    memset(r, 0, sizeof *r);
+}
+
+/* On failure what was opened stays for rig_close. */
+static enum pumice_status rig_start(struct rig *r, uint32_t type, bool tied, const struct pumice_engine_params *params,
+                                    uint32_t n_ctx)
+{
+    enum pumice_status st = PUMICE_OK;
+    const void *data;
+    size_t bytes;
+    memset(r, 0, sizeof *r);
+    TRY(tiny_model_make(&r->arena, type, 7, NULL, tied, &data, &bytes));
+    TRY(pumice_model_open_memory(data, bytes, &r->model));
+    TRY(pumice_engine_open(r->model, params, &r->engine));
+    TRY(pumice_session_open(r->engine, &(struct pumice_session_params){.n_ctx = n_ctx}, &r->session));
+fail:
+    return st;
+}
+
+#endif
