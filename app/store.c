@@ -12,6 +12,7 @@
 #define LOCK_ENDING ".lock"
 #define PART_ENDING ".part" /* what platform_write_atomic leaves when it is killed */
 enum { PATH_BYTES = 1400, SHOWN_BEFORE = 30, SHOWN_AFTER = 60, SHOWN_MATCH = 80 };
+enum { WAIT_MS = 50 }; /* for who holds a lock only to clean up */
 
 static bool ends_with(struct str s, const char *ending)
 {
@@ -28,7 +29,8 @@ static void path_of(const struct store *s, const char *name, const char *ending,
  * -------------------------------------------------------------------------------------------------------- */
 
 /* *out is NULL when the conversation is open here already. *busy: another program has it. */
-static enum pumice_status take(const struct store *s, const char *id, struct platform_lock **out, bool *busy)
+static enum pumice_status take_within(const struct store *s, const char *id, uint32_t wait_ms,
+                                      struct platform_lock **out, bool *busy)
 {
     char path[PATH_BYTES], whom[40] = "";
     long holder = -1;
@@ -36,12 +38,17 @@ static enum pumice_status take(const struct store *s, const char *id, struct pla
     *busy = false;
     if (s->lock != NULL && strcmp(s->locked, id) == 0) return PUMICE_OK;
     path_of(s, id, LOCK_ENDING, path);
-    const enum pumice_status st = platform_lock_take(path, out, &holder);
+    const enum pumice_status st = platform_lock_take(path, wait_ms, out, &holder);
     if (st == PUMICE_OK || holder < 0) return st;
     *busy = true;
     if (holder > 0) (void)snprintf(whom, sizeof whom, " (process %ld)", holder);
     return err_set(PUMICE_IO, "conversation %s is open in another program%s; close it there, then try again",
                    id, whom);
+}
+
+static enum pumice_status take(const struct store *s, const char *id, struct platform_lock **out, bool *busy)
+{
+    return take_within(s, id, WAIT_MS, out, busy);
 }
 
 /* The conversation is open here from now on. */
@@ -72,7 +79,7 @@ static void clean(const struct store *s)
         if (!conversation_id_valid(id) || (!ends_with(name, PART_ENDING) && !ends_with(name, LOCK_ENDING)))
             continue;
         (void)snprintf(text, sizeof text, "%.*s", (int)id.n, id.data);
-        if (take(s, text, &lock, &busy) != PUMICE_OK) continue;
+        if (take_within(s, text, 0, &lock, &busy) != PUMICE_OK) continue;
         path_of(s, names[i], "", path);
         if (ends_with(name, PART_ENDING)) (void)platform_remove(path);
         platform_lock_give(lock); /* removes the other kind */

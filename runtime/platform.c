@@ -306,10 +306,10 @@ static enum pumice_status lock_try(struct platform_lock *lock, long *holder, boo
     return PUMICE_OK;
 }
 
-enum pumice_status platform_lock_take(const char *path, struct platform_lock **out, long *holder)
+enum pumice_status platform_lock_take(const char *path, uint32_t wait_ms, struct platform_lock **out, long *holder)
 {
-    enum { TRIES = 10 }; /* who only looks, as to clean up, holds it for a moment */
-    const struct timespec pause = {0, 5000000};
+    enum { PAUSE_MS = 5 };
+    const struct timespec pause = {0, PAUSE_MS * 1000000L};
     struct platform_lock *lock = mem_calloc(1, sizeof *lock);
     enum pumice_status st = PUMICE_OK;
     *out = NULL;
@@ -318,10 +318,10 @@ enum pumice_status platform_lock_take(const char *path, struct platform_lock **o
     lock->fd = -1;
     lock->path = mem_strdup(path);
     if (!lock->path) st = err_memory("a lock", strlen(path));
-    for (int i = 0; i < TRIES && lock->path; i++) {
+    for (uint32_t waited = 0; lock->path; waited += PAUSE_MS) {
         bool again;
         st = lock_try(lock, holder, &again);
-        if (st == PUMICE_OK || !again) break;
+        if (st == PUMICE_OK || !again || waited >= wait_ms) break;
         close(lock->fd);
         lock->fd = -1;
         (void)nanosleep(&pause, NULL);

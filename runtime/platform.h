@@ -43,10 +43,10 @@ bool platform_exists(const char *path);
 enum pumice_status platform_remove(const char *path); /* a file; one that is not there is fine. Fails IO */
 
 /* An advisory lock between processes on a file of its own, which is made (0600) and removed with the lock. It ends with
- * its process at the latest. Fails IO; *holder is then the id of the process that has the lock (0: it did not say which
+ * its process at the latest. Tries again for wait_ms: others may hold it for a moment. Fails IO; *holder is then the id of the process that has the lock (0: it did not say which
  * it is), and otherwise -1. Where the file system knows no locks it succeeds without any, and logs that. */
 struct platform_lock;
-enum pumice_status platform_lock_take(const char *path, struct platform_lock **out, long *holder);
+enum pumice_status platform_lock_take(const char *path, uint32_t wait_ms, struct platform_lock **out, long *holder);
 void platform_lock_give(struct platform_lock *lock); /* NULL is fine */
 
 /* --- directories -------------------------------------------------------------------------------- */
