@@ -235,7 +235,7 @@ static enum pumice_status read_conversation(const struct json *root, struct conv
 {
     enum pumice_status st = PUMICE_OK;
     const struct json *version = NULL, *id = NULL, *messages = NULL;
-    struct conversation_state state;
+    struct conversation_state state = {.head = NO_MESSAGE, .system = NO_MESSAGE};
     int64_t updated = 0;
     if (root->kind != JSON_OBJECT)
         return err_set(PUMICE_FORMAT, "it is no conversation, but another JSON value" DAMAGED);

@@ -36,7 +36,7 @@ static size_t random_text(char out[400])
 static void random_tree(struct conversation *c, bool with_extra)
 {
     static char extra[] = "{\"tool_calls\":[{\"id\":\"x\\u0000\",\"n\":[1,-2.5,1e+300,123456789012345678901,true,null]}],\"name\":\"\xc3\xa9\"}";
-    struct conversation_state state = {NO_MESSAGE, NO_MESSAGE};
+    struct conversation_state state = {.head = NO_MESSAGE, .system = NO_MESSAGE};
     conversation_init(c);
     for (uint32_t n = below(30); n > 0; n--) {
         char text[400];
