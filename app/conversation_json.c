@@ -269,21 +269,28 @@ fail:
     return st;
 }
 
-enum pumice_status conversation_of_json(const char *text, size_t n, struct conversation *out)
+enum pumice_status conversation_of_json_in(struct arena *arena, const char *text, size_t n,
+                                           struct conversation *out)
 {
     enum pumice_status st = PUMICE_OK;
-    struct arena arena = {0};
     struct json root;
     conversation_init(out);
     if (n > CONVERSATION_MAX_BYTES)
         return err_set(PUMICE_FORMAT, "a conversation of more than %d MiB is not read; shorten it",
                        (int)(CONVERSATION_MAX_BYTES >> 20));
-    TRY(json_parse((struct str){text, n}, "the conversation", &arena, &root));
+    arena_reset(arena);
+    TRY(json_parse((struct str){text, n}, "the conversation", arena, &root));
     TRY(read_conversation(&root, out));
-    arena_fini(&arena);
     return PUMICE_OK;
 fail:
     conversation_fini(out);
+    return st;
+}
+
+enum pumice_status conversation_of_json(const char *text, size_t n, struct conversation *out)
+{
+    struct arena arena = {0};
+    const enum pumice_status st = conversation_of_json_in(&arena, text, n, out);
     arena_fini(&arena);
     return st;
 }

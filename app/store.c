@@ -115,16 +115,25 @@ void store_close(struct store *s)
     memset(s, 0, sizeof *s);
 }
 
-static enum pumice_status read_file(const struct store *s, const char *id, struct conversation *out)
+static enum pumice_status read_file_in(struct arena *arena, const struct store *s, const char *id,
+                                       struct conversation *out)
 {
     char path[PATH_BYTES], *text = NULL;
     size_t n = 0;
     path_of(s, id, FILE_ENDING, path);
     conversation_init(out);
     enum pumice_status st = platform_read_own(path, CONVERSATION_MAX_BYTES, &text, &n);
-    if (st == PUMICE_OK) st = conversation_of_json(text, n, out);
+    if (st == PUMICE_OK) st = conversation_of_json_in(arena, text, n, out);
     if (st == PUMICE_OK) (void)snprintf(out->id, sizeof out->id, "%s", id); /* the file's name counts */
     mem_free(text);
+    return st;
+}
+
+static enum pumice_status read_file(const struct store *s, const char *id, struct conversation *out)
+{
+    struct arena arena = {0};
+    const enum pumice_status st = read_file_in(&arena, s, id, out);
+    arena_fini(&arena);
     return st;
 }
 
@@ -205,12 +214,12 @@ static enum pumice_status matches(const struct conversation *c, const char *titl
 }
 
 /* Adds the conversation to the list if it is searched for. Fails MEMORY; *bad: it cannot be read. */
-static enum pumice_status add_entry(const struct store *s, const char *id, struct str search,
-                                    struct store_entry *e, bool *found, bool *bad)
+static enum pumice_status add_entry(const struct store *s, struct arena *arena, const char *id,
+                                    struct str search, struct store_entry *e, bool *found, bool *bad)
 {
     struct conversation c;
     char title[256];
-    enum pumice_status st = read_file(s, id, &c);
+    enum pumice_status st = read_file_in(arena, s, id, &c);
     *found = false;
     *bad = st != PUMICE_OK && st != PUMICE_MEMORY;
     if (*bad) return PUMICE_OK;
@@ -253,7 +262,7 @@ enum pumice_status store_list(struct store *s, const char *search, struct store_
                               size_t *n_bad)
 {
     enum pumice_status st = PUMICE_OK;
-    struct arena arena = {0};
+    struct arena arena = {0}, scratch = {0}; /* scratch: of one file at a time */
     const char **names = NULL;
     size_t n_names = 0;
     *out = NULL;
@@ -266,18 +275,21 @@ enum pumice_status store_list(struct store *s, const char *search, struct store_
         bool found = false, bad = true;
         char id[40];
         if (!ends_with(str_of(names[i]), FILE_ENDING)) continue;
-        if (id_of_name(names[i], id)) TRY(add_entry(s, id, str_of(search), &(*out)[*n], &found, &bad));
+        if (id_of_name(names[i], id))
+            TRY(add_entry(s, &scratch, id, str_of(search), &(*out)[*n], &found, &bad));
         *n += found;
         *n_bad += bad;
     }
     qsort(*out, *n, sizeof **out, newest_first);
     arena_fini(&arena);
+    arena_fini(&scratch);
     return PUMICE_OK;
 fail:
     store_entries_free(*out, *n);
     *out = NULL;
     *n = 0;
     arena_fini(&arena);
+    arena_fini(&scratch);
     return st;
 }
 

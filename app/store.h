@@ -57,6 +57,8 @@ bool conversation_id_valid(struct str id);
 enum pumice_status conversation_to_json(const struct conversation *c, char **text, size_t *n);
 /* Untrusted input. Fails FORMAT with what is wrong, UNSUPPORTED for a newer form, MEMORY; then *out is empty. */
 enum pumice_status conversation_of_json(const char *text, size_t n, struct conversation *out);
+/* The same with the caller's memory, which it resets first: for many, one after the other. */
+enum pumice_status conversation_of_json_in(struct arena *arena, const char *text, size_t n, struct conversation *out);
 
 enum export_format { EXPORT_MARKDOWN, EXPORT_JSON, EXPORT_JSONL, N_EXPORTS };
 /* By the path's ending: .md, .json, .jsonl, whatever its case. Fails ARGUMENT with the list. */
