@@ -225,12 +225,14 @@ static void list(struct chat *chat, const char *search)
     check(chat, st);
     if (st != PUMICE_OK) return;
     for (size_t i = 0; i < n; i++) {
-        char day[32] = "?", title[96];
+        char day[32] = "?", title[96], number[16];
         const time_t at = (time_t)(entries[i].updated_ms / 1000);
         const struct tm *t = localtime(&at);
         if (t != NULL) strftime(day, sizeof day, "%Y-%m-%d %H:%M", t);
-        term_say("%3zu%c %s  %3" PRIu32 " messages  %s", i + 1, strcmp(entries[i].id, chat->conversation.id) == 0 ? '>' : ' ',
-                 day, entries[i].n_messages, str_escape(str_of(entries[i].title), title, sizeof title));
+        const char here = strcmp(entries[i].id, chat->conversation.id) == 0 ? '>' : ' ';
+        snprintf(number, sizeof number, "%3zu", i + 1); /* of /list: what /open takes; a search gives ids */
+        term_say("%s%c %s  %3" PRIu32 " messages  %s", search != NULL ? entries[i].id : number, here, day, entries[i].n_messages,
+                 str_escape(str_of(entries[i].title), title, sizeof title));
         if (entries[i].match != NULL) term_say("        %s", entries[i].match);
     }
     if (n == 0) term_say(search != NULL ? "[nothing found]" : "[no conversation is kept yet]");
