@@ -9,7 +9,7 @@ struct vocab {
     struct tokenizer_vocab v;
     struct tokenizer *tokenizer;
     struct arena arena;
-    int32_t stop_tokens[8]; /* what ends an answer: eos, eot, <|im_end|>, <|endoftext|> */
+    int32_t stop_tokens[8]; /* what ends an answer: eos, eot, <|im_end|>, <|endoftext|>, <|eot_id|> */
     size_t n_stop_tokens;
 };
 /* Fails FORMAT when the metadata is missing or inconsistent, UNSUPPORTED for another tokenizer, MEMORY. The

@@ -506,3 +506,12 @@ bool pumice_meta_array_i64(const struct pumice_model *m, const char *key, int64_
         if (!gguf_next_i64(&r, &values[i])) return false;
     return true;
 }
+
+bool pumice_meta_array_f64(const struct pumice_model *m, const char *key, double *values, size_t n)
+{
+    struct gguf_reader r;
+    if (!gguf_array(&m->gguf, key, &r) || r.left < n) return false;
+    for (size_t i = 0; i < n; i++)
+        if (!gguf_next_f64(&r, &values[i])) return false;
+    return true;
+}
