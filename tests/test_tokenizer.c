@@ -132,17 +132,10 @@ static void test_unicode(void)
 
 /* --- split --------------------------------------------------------------------------------------------------------- */
 
-static void test_split(void)
+/* | stands between pieces. */
+static void check_split(enum split_rule rule, const char *const *cases, size_t n_cases)
 {
-    static const char *const cases[] = {/* | stands between pieces; U+017F, U+0085, U+FEFF decided as Oniguruma does */
-        "Hello| world", "don|'t", "DON|'T", "I|'ll| go", "we|'VE", "'re|a", "'r", "'rx", "'lx", "''|s", "x|''|1", "'t|is",
-        "'s|ystem", "'\xC5\xBF|oft", "x|'\xC5\xBF", "\xC5\xBFx", "'d|'m", "'|1|2|3", " |1", "a|1|b", "  | a", "\t|\ta",
-        "\t|\t|!", " | !", " !\n\n|a", "!?\r\n\r\n| a", "a|\n\n| b", "a|  \n \n| | b", "   ", "a|   ", "a| \n", "\n|  ",
-        "\r\n|a", "\n|a", "(a|)", "((|a|))", "=\n", "\xC2\x85", "a|\xC2\x85|1", "\xC2\x85|\xC2\x85|!", "\xEF\xBB\xBF" "a",
-        "\xEF\xBB\xBF| a", "a|\xEF\xBB\xBF\xEF\xBB\xBF|1", "\xE3\x80\x80\xE4\xBD\xA0", "\x1C\x1C| a", "\xE1\xA0\x8E" "a",
-        "e|\xCC\x81" "e", "\xE4\xBD\xA0\xE5\xA5\xBD|\xEF\xBC\x8C\xE4\xB8\x96", "\x80\xFF\xC3", "\x80" "a", " \x80\x81\n",
-        "a|\xE4\xB8| a", "\xC2\xBD|a"};
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    for (size_t i = 0; i < n_cases; i++) {
         char text[128];
         size_t n = 0, at = 0;
         for (const char *c = cases[i]; *c; c++)
@@ -150,13 +143,35 @@ static void test_split(void)
         bool ok = true;
         for (const char *c = cases[i]; *c && ok;) {
             size_t length = strcspn(c, "|");
-            ok = split_next(SPLIT_QWEN2, (struct str){text + at, n - at}) == length;
+            ok = split_next(rule, (struct str){text + at, n - at}) == length;
             at += length;
             c += length + (c[length] == '|');
         }
-        CHECK(ok, "split as %s", shown(str_of(cases[i])));
+        CHECK(ok, "rule %d: split as %s", (int)rule, shown(str_of(cases[i])));
     }
-    CHECK(split_next(SPLIT_QWEN2, (struct str){NULL, 0}) == 0, "empty text");
+    CHECK(split_next(rule, (struct str){NULL, 0}) == 0, "empty text");
+}
+
+static void test_split(void)
+{
+    static const char *const cases[] = {/* U+017F, U+0085, U+FEFF decided as Oniguruma does */
+        "Hello| world", "don|'t", "DON|'T", "I|'ll| go", "we|'VE", "'re|a", "'r", "'rx", "'lx", "''|s", "x|''|1", "'t|is",
+        "'s|ystem", "'\xC5\xBF|oft", "x|'\xC5\xBF", "\xC5\xBFx", "'d|'m", "'|1|2|3", " |1", "a|1|b", "  | a", "\t|\ta",
+        "\t|\t|!", " | !", " !\n\n|a", "!?\r\n\r\n| a", "a|\n\n| b", "a|  \n \n| | b", "   ", "a|   ", "a| \n", "\n|  ",
+        "\r\n|a", "\n|a", "(a|)", "((|a|))", "=\n", "\xC2\x85", "a|\xC2\x85|1", "\xC2\x85|\xC2\x85|!", "\xEF\xBB\xBF" "a",
+        "\xEF\xBB\xBF| a", "a|\xEF\xBB\xBF\xEF\xBB\xBF|1", "\xE3\x80\x80\xE4\xBD\xA0", "\x1C\x1C| a", "\xE1\xA0\x8E" "a",
+        "e|\xCC\x81" "e", "\xE4\xBD\xA0\xE5\xA5\xBD|\xEF\xBC\x8C\xE4\xB8\x96", "\x80\xFF\xC3", "\x80" "a", " \x80\x81\n",
+        "a|\xE4\xB8| a", "\xC2\xBD|a"};
+    static const char *const llama3[] = {"123|456|7", "a|12|b", " |1", "\xD9\xA3\xC2\xBD\xE2\x85\xA7|1", "I|'LL| go", "x|!\n\n|y"};
+    static const char *const gpt2[] = {"Hello| world", "don|'t", "DON|'|T", "I|'ll", " '|ll", " 123|abc|45", "a|  | b", "a|   ", "a|\n|\n|b",
+                                       "a|\n\n| b", "a|\t|b", "!?|\n|x", " !|\n", "\xC2\x85|a", "a|\xC2\x85\xC2\x85| b",
+                                       "\xEF\xBB\xBF|a", " \xEF\xBB\xBF", "x|'|\xC5\xBF", "a|\xE3\x80\x80|b", " \x80\x81|a"};
+    static const char *const smollm[] = {"Hello| world", " |1|2|3|abc|4", "a|  |1", "a|  | b", "a|\n\n|1", "x|'|1", "1|'s", "1|  ",
+                                         "\xD9\xA3|\xC2\xBD", "a| |\xE2\x85\xA7"};
+    check_split(SPLIT_QWEN2, cases, COUNT_OF(cases));
+    check_split(SPLIT_LLAMA3, llama3, COUNT_OF(llama3));
+    check_split(SPLIT_GPT2, gpt2, COUNT_OF(gpt2));
+    check_split(SPLIT_SMOLLM, smollm, COUNT_OF(smollm));
 }
 
 /* --- encoding with the vocabulary made by hand ------------------------------------------------------------------------ */
@@ -575,6 +590,28 @@ static void test_settled(const struct tokenizer *t)
     CHECK(tokenizer_find(t, STR("<|im_end|>")) == 151645, "find");
 }
 
+/* The other values of tokenizer.ggml.pre, over the same vocabulary. */
+static void test_rules(struct real *real, const struct pools *pools, const char *vectors)
+{
+    static const char *const pres[] = {"llama-bpe", "smollm", "gpt-2"};
+    for (size_t i = 0; i < COUNT_OF(pres); i++) {
+        char name[64];
+        size_t n;
+        struct tokenizer *t = NULL;
+        struct tokenizer_vocab vocab = real->vocab;
+        snprintf(name, sizeof name, "pre_%s.txt", pres[i]);
+        char *hashes = read_file(vectors, name, &n);
+        vocab.pre = str_of(pres[i]);
+        if (CHECK(hashes && tokenizer_create(&vocab, &t) == PUMICE_OK, "%s: %s", name, pumice_error())) {
+            printf("%s: ", pres[i]);
+            test_random(t, pools, hashes, 8, false);
+        }
+        if (t) test_hostile_text(t, pres[i]);
+        tokenizer_destroy(t);
+        free(hashes);
+    }
+}
+
 static int test_real(const char *json_path, const char *vectors)
 {
     size_t n;
@@ -606,6 +643,7 @@ static int test_real(const char *json_path, const char *vectors)
         test_hostile_text(t, "Qwen3");
         CHECK(complete && pools_make(pools, files[0], sizes[0]), "pools.json");
         if (complete && pools->n_marks) {
+            test_rules(&real, pools, vectors);
             test_random(t, pools, files[1], 1, true);
             test_codepoints(t, pools, files[2]);
             test_natural(t, files[3], files[3] + sizes[3], true);
