@@ -296,7 +296,7 @@ static void put_metadata(const struct make *m, struct bytes *b)
     if (v->eos >= 0) key_u32(b, "tokenizer.ggml.eos_token_id", (uint32_t)v->eos);
     if (v->bos >= 0) key_u32(b, "tokenizer.ggml.padding_token_id", (uint32_t)v->bos);
     if (v->bos >= 0) key_u32(b, "tokenizer.ggml.bos_token_id", (uint32_t)v->bos);
-    key_bool(b, "tokenizer.ggml.add_bos_token", !s->pre);
+    if (s->pre) key_bool(b, "tokenizer.ggml.add_bos_token", false); /* else the kind of vocabulary says that it does */
     key_str(b, "tokenizer.chat_template", m->chat_template);
 }
 enum { N_METADATA = 25 };
@@ -304,7 +304,7 @@ enum { N_METADATA = 25 };
 static enum pumice_status build_header(const struct make *m, struct bytes *b)
 {
     static const uint8_t zeros[65536];
-    const uint64_t n_values = N_METADATA - (m->vocab.eos < 0 ? 1u : 0u) - (m->vocab.bos < 0 ? 2u : 0u);
+    const uint64_t n_values = N_METADATA - (m->vocab.eos < 0 ? 1u : 0u) - (m->vocab.bos < 0 ? 2u : 0u) - (m->shape.pre ? 0u : 1u);
     uint64_t end = 0;
     bytes_put(b, "GGUF", 4);
     bytes_u32(b, 3);
