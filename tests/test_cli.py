@@ -440,6 +440,7 @@ class Architectures(Case):
         self.assertEqual(texts, [json.loads(line) for line in back.splitlines()])
         self.assertEqual(json.loads(ids.splitlines()[1]), [])
         self.assertEqual(json.loads(ids.splitlines()[6]).count(260), 1)
+        self.assertEqual("264\n", self.ok(pumice("tokenize", "-m", model, "-p", "the")))  # with a space in front, as always
         plain = self.ok(pumice("tokenize", "--plain", "-m", model, "-p", "<|im_end|>"))
         self.assertNotIn("260", plain)
         # the texts begin with <s>, which is token 1, and nothing but that differs

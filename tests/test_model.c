@@ -171,7 +171,10 @@ static const struct lie lies[] = {
     {ARCH_QWEN2, "qwen2.rope.scaling.factor", U32(0x7f800000), .status = PUMICE_FORMAT, .text = "metadata qwen2.rope.scaling.factor is inf"},
     {ARCH_QWEN2, "qwen2.attention.key_length", U32(32), .status = PUMICE_FORMAT, .text = "tensor blk.0.attn_q.weight: want [256, 128]"},
     {ARCH_LLAMA, "rope_freqs.weight", .dim = 16, .status = PUMICE_FORMAT, .text = "tensor rope_freqs.weight: want [32], file has [16]"},
+    {ARCH_QWEN3, "output.weight", .renamed = "x.attn_v.bias", .status = PUMICE_UNSUPPORTED, .text = "tensor x.attn_v.bias: the qwen3"},
+    {ARCH_LLAMA, "output.weight", .renamed = "x.attn_q.bias", .status = PUMICE_UNSUPPORTED, .text = "tensor x.attn_q.bias: the llama"},
     {ARCH_LLAMA, "output.weight", .renamed = "attn_q_q.bias", .status = PUMICE_UNSUPPORTED, .text = "tensor attn_q_q.bias: the llama"},
+    {ARCH_LLAMA, "llama.expert_count", U32(8), .status = PUMICE_UNSUPPORTED, .text = "a mixture of 8 experts (llama.expert_count)"},
     {ARCH_LLAMA, "llama.rope.scaling.type", .string = "yarn", .status = PUMICE_UNSUPPORTED, .text = "RoPE scaling `yarn`"},
 };
 

@@ -142,7 +142,7 @@ static void put_head(struct writer *w, const struct hparams *h, const struct ten
     put(w, "GGUF", 4);
     put_u32(w, 3);
     put_u64(w, n);
-    put_u64(w, 21);
+    put_u64(w, 22);
     key_str(w, "general.architecture", arch_names[h->arch]);
     key_str(w, "general.name", "tiny");
     key_u32(w, "general.alignment", ALIGNMENT);
@@ -157,6 +157,7 @@ static void put_head(struct writer *w, const struct hparams *h, const struct ten
     key_f32(w, own(h, "rope.freq_base"), h->rope.base);
     key_str(w, own(h, "rope.scaling.type"), h->arch == ARCH_QWEN2 ? "linear" : "none");
     key_f32(w, own(h, "rope.scaling.factor"), TINY_LINEAR); /* counts where the type says linear */
+    key_u32(w, own(h, "expert_count"), 0);
     if (h->arch == ARCH_LLAMA) put_spm_vocabulary(w, h->V);
     else put_vocabulary(w, h->V);
     for (uint32_t i = 0; i < n; i++) {

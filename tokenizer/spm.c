@@ -128,14 +128,15 @@ static int32_t symbol(const struct tokenizer *t, const struct piece_table *table
     return used == part.n ? t->symbol_of[cp] - 1 : piece_find(table, part);
 }
 
-/* Each way to cut an ordinary token in two symbols; adds them as merges if ranks are given. Returns their number. */
+/* Each way to cut an ordinary token in two symbols; adds them as merges if ranks are given (of equals the
+ * first counts). Returns their number. */
 static size_t each_pair(struct tokenizer *t, const struct piece_table *table, const uint32_t *rank_of)
 {
     const struct tokenizer_vocab *v = &t->vocab;
     size_t n = 0;
     for (size_t id = 0; id < v->n_tokens; id++) {
         const struct str piece = t->pieces[id];
-        if (!ordinary(v, id) || piece_find(table, piece) != (int32_t)id) continue; /* of equals the first counts */
+        if (!ordinary(v, id)) continue;
         for (size_t at = 0, used; at < piece.n; at += used) {
             (void)unicode_decode(piece.data + at, piece.n - at, &used);
             if (at == 0) continue;
