@@ -1,7 +1,7 @@
-/* byte_level: vocabularies whose tokens are written in GPT-2's byte characters, and their merges; see internal.h. */
+/* byte_level: vocabularies whose tokens are written in GPT-2's byte characters, and their merges; see vocabulary.h. */
 #include <string.h>
 
-#include "internal.h"
+#include "vocabulary.h"
 
 enum { ALPHABET = 324 }; /* GPT-2's byte characters are all below U+0144 */
 

@@ -1,7 +1,7 @@
 /* decode: tokens back to text, whole or as they come; see tokenizer.h. */
 #include <string.h>
 
-#include "internal.h"
+#include "vocabulary.h"
 
 static size_t put_replacement(char *out)
 {

@@ -1,4 +1,4 @@
-/* spm: vocabularies of SentencePiece's BPE kind (tokenizer.ggml.model "llama"); see internal.h.
+/* spm: vocabularies of SentencePiece's BPE kind (tokenizer.ggml.model "llama"); see vocabulary.h.
  *
  * Of all neighbours whose texts together are a token, those of the best score merge first, leftmost among equals. That is
  * BPE once each way to cut a token in two is a merge whose rank is the token's: no text is looked up while encoding. A
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "vocabulary.h"
 
 enum { N_CHARACTERS = UNICODE_INVALID + 256, SPACE_MARK = 0x2581, MAX_PAIRS = 1 << 22 };
 #define SPACE_MARK_TEXT "\xE2\x96\x81"

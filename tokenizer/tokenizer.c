@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "vocabulary.h"
 
 #define MAX_TEXT_BYTES ((size_t)1 << 30)
 

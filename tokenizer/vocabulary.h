@@ -1,6 +1,6 @@
-/* internal: what the files of the tokenizer share: the vocabulary in the form that encoding wants. */
-#ifndef PUMICE_TOKENIZER_INTERNAL_H
-#define PUMICE_TOKENIZER_INTERNAL_H
+/* vocabulary: what the files of the tokenizer share: the vocabulary in the form that encoding wants. */
+#ifndef PUMICE_TOKENIZER_VOCABULARY_H
+#define PUMICE_TOKENIZER_VOCABULARY_H
 
 #include "bpe.h"
 #include "split.h"
