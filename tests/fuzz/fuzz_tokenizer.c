@@ -56,8 +56,8 @@ static struct tokenizer *make_byte_level(const char *pre)
 
 static struct tokenizer *make_spm(bool prefix)
 {
-    static const char *const pieces[N_PIECES] = {"\xE2\x96\x81", "a", "b", "ab", "ba", "abab", "\xE2\x96\x81" "a", "qx", "h", "he",
-                                                 "\xC3\xA9", "\xE4\xB8\xAD" "a"};
+    static const char *const pieces[N_PIECES] = {"\xE2\x96\x81", "a", "b", "ab", "ba", "abab", "\xE2\x96\x81\x61", "qx", "h", "he",
+                                                 "\xC3\xA9", "\xE4\xB8\xAD\x61"};
     static struct str tokens[256 + N_PIECES + N_ADDED];
     static int32_t types[256 + N_PIECES + N_ADDED];
     static float scores[256 + N_PIECES + N_ADDED];

@@ -63,7 +63,7 @@ static void byte_text(unsigned byte, unsigned *next, char *out)
 static enum pumice_status make_up_spm(uint64_t n_vocab, struct vocab *v)
 {
     static const char *const first[] = {"<unk>", "<s>", "</s>"};
-    static const char *const pieces[] = {"\xe2\x96\x81t", "in", "he", "\xe2\x96\x81the", "\xe2\x96\x81" "a", "th", "er", "on", "re",
+    static const char *const pieces[] = {"\xe2\x96\x81t", "in", "he", "\xe2\x96\x81the", "\xe2\x96\x81\x61", "th", "er", "on", "re",
                                          "\xe2\x96\x81s", "an", "ing", "\xe2\x96\x81w", "ou", "\xe2\x96\x81", "\xe4\xb8\xad"};
     enum { LETTERS = 26, MARKS = COUNT_OF(first) + N_BYTES, PIECES = MARKS + 2, ALL = PIECES + COUNT_OF(pieces) + LETTERS };
     enum pumice_status st;
