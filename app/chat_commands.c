@@ -225,7 +225,7 @@ static void list(struct chat *chat, const char *search)
     check(chat, st);
     if (st != PUMICE_OK) return;
     for (size_t i = 0; i < n; i++) {
-        char day[32] = "?", title[96], number[16];
+        char day[32] = "?", title[96], number[24];
         const time_t at = (time_t)(entries[i].updated_ms / 1000);
         const struct tm *t = localtime(&at);
         if (t != NULL) strftime(day, sizeof day, "%Y-%m-%d %H:%M", t);

@@ -72,7 +72,7 @@ struct pumice_sampling pumice_model_sampling(const struct pumice_model *model);
 
 struct pumice_model_info {
     const char *name;         /* general.name, or "" */
-    const char *architecture; /* "qwen3" */
+    const char *architecture; /* "qwen3", "qwen2", "llama", or one that cannot run */
     const char *type;         /* the type most weights have: "Q4_K" */
     uint64_t n_params, file_bytes, weight_bytes;
     uint32_t n_vocab, n_context, n_layers, n_embd;
@@ -90,6 +90,7 @@ bool pumice_meta_array(const struct pumice_model *model, const char *key, size_t
 bool pumice_meta_array_strings(const struct pumice_model *model, const char *key, const char **strings,
                                size_t *lengths, size_t n);
 bool pumice_meta_array_i64(const struct pumice_model *model, const char *key, int64_t *values, size_t n);
+bool pumice_meta_array_f64(const struct pumice_model *model, const char *key, double *values, size_t n);
 
 /* --- devices -------------------------------------------------------------------------------------- */
 

@@ -10,13 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { GUARD = 256, MAX_WEIGHTS = 2 };
+enum { GUARD = 256 };
 
 struct row {
     enum op_kind kind;
     uint32_t type; /* of the weight */
     uint32_t T, N, K, H, G, E, past;
-    bool add;      /* matmul; qk_norm_rope_kv: no norm weights */
+    bool add;      /* matmul; bias_rope_kv: no biases */
+    bool neighbours, factors; /* of RoPE */
     uint32_t x_row;
     double limit;  /* of the NMSE */
 };
@@ -49,8 +50,13 @@ static const struct row table[] = {
     {.kind = OP_QK_NORM_ROPE_KV, .T = 1, .H = 4, .G = 2, .E = 64, .past = 0, .limit = 1e-8},
     {.kind = OP_QK_NORM_ROPE_KV, .T = 3, .H = 32, .G = 8, .E = 128, .past = 37, .limit = 1e-8},
     {.kind = OP_QK_NORM_ROPE_KV, .T = 2, .H = 3, .G = 1, .E = 96, .past = 262, .limit = 1e-8},
-    {.kind = OP_QK_NORM_ROPE_KV, .T = 1, .H = 2, .G = 2, .E = 256, .past = 5, .add = true, .limit = 1e-8},
-    {.kind = OP_QK_NORM_ROPE_KV, .T = 5, .H = 6, .G = 2, .E = 32, .past = 40000, .limit = 1e-8},
+    {.kind = OP_QK_NORM_ROPE_KV, .T = 1, .H = 2, .G = 2, .E = 256, .past = 5, .neighbours = true, .limit = 1e-8},
+    {.kind = OP_QK_NORM_ROPE_KV, .T = 5, .H = 6, .G = 2, .E = 32, .past = 40000, .factors = true, .limit = 1e-8},
+    {.kind = OP_BIAS_ROPE_KV, .T = 1, .H = 1, .G = 1, .E = 2, .past = 3, .limit = 1e-8},
+    {.kind = OP_BIAS_ROPE_KV, .T = 3, .H = 14, .G = 2, .E = 64, .past = 37, .limit = 1e-8},
+    {.kind = OP_BIAS_ROPE_KV, .T = 2, .H = 9, .G = 3, .E = 64, .past = 262, .add = true, .neighbours = true, .limit = 1e-8},
+    {.kind = OP_BIAS_ROPE_KV, .T = 5, .H = 3, .G = 1, .E = 96, .past = 40000, .neighbours = true, .factors = true, .limit = 1e-8},
+    {.kind = OP_BIAS_ROPE_KV, .T = 1, .H = 2, .G = 2, .E = 256, .past = 5, .add = true, .factors = true, .limit = 1e-8},
     {.kind = OP_ATTENTION, .T = 1, .H = 4, .G = 2, .E = 64, .past = 0, .limit = 1e-9},
     {.kind = OP_ATTENTION, .T = 1, .H = 32, .G = 8, .E = 128, .past = 300, .limit = 1e-9},
     {.kind = OP_ATTENTION, .T = 7, .H = 6, .G = 2, .E = 32, .past = 61, .limit = 1e-9},
@@ -88,6 +94,7 @@ enum { MAX_TWINS = 6 };
 struct rig {
     struct backend *side[2];
     struct arena arena;
+    float factors[128]; /* of RoPE, E <= 256 */
     uint64_t random;
     struct twin twins[MAX_TWINS];
     uint32_t n_twins;
@@ -168,9 +175,26 @@ fail:
 
 struct call {
     struct op op[2];
-    struct weight w[2], w2[2];
+    struct weight w[2], w2[2], w3[2];
+    const float *factors; /* of RoPE */
     struct twin *x, *y, *z, *k, *v;
 };
+
+/* Norm weights, or biases unless the row wants none; factors 1, 2, 3 ... */
+static enum pumice_status rope_inputs(struct rig *g, const struct row *row, struct call *c)
+{
+    enum pumice_status st = PUMICE_OK;
+    const bool norm = row->kind == OP_QK_NORM_ROPE_KV;
+    if (!row->add) {
+        TRY(random_weight(g, GGUF_T_F32, 0, norm ? row->E : row->H * row->E, c->w));
+        TRY(random_weight(g, GGUF_T_F32, 0, norm ? row->E : row->G * row->E, c->w2));
+        if (!norm) TRY(random_weight(g, GGUF_T_F32, 0, row->G * row->E, c->w3));
+    }
+    for (uint32_t i = 0; i < row->E / 2; i++) g->factors[i] = 1.0f + (float)i;
+    c->factors = row->factors ? g->factors : NULL;
+fail:
+    return st;
+}
 
 static enum pumice_status prepare(struct rig *g, const struct row *row, struct call *c)
 {
@@ -192,10 +216,8 @@ static enum pumice_status prepare(struct rig *g, const struct row *row, struct c
         TRY(twin_create(g, T * row->N, row->add ? FILL_RANDOM : FILL_NAN, true, &c->y));
         break;
     case OP_QK_NORM_ROPE_KV:
-        if (!row->add) {
-            TRY(random_weight(g, GGUF_T_F32, 0, row->E, c->w));
-            TRY(random_weight(g, GGUF_T_F32, 0, row->E, c->w2));
-        }
+    case OP_BIAS_ROPE_KV:
+        TRY(rope_inputs(g, row, c));
         TRY(twin_create(g, T * row->H * row->E, FILL_RANDOM, true, &c->x));
         TRY(twin_create(g, T * row->G * row->E, FILL_RANDOM, false, &c->y));
         TRY(twin_create(g, T * row->G * row->E, FILL_RANDOM, false, &c->z));
@@ -224,9 +246,12 @@ static enum pumice_status prepare(struct rig *g, const struct row *row, struct c
         c->op[s] = (struct op){
             .kind = row->kind, .label = "self-test", .x = c->x ? c->x->buf[s] : none, .y = c->y ? c->y->buf[s] : none,
             .z = c->z ? c->z->buf[s] : none, .k_cache = c->k ? c->k->buf[s] : none, .v_cache = c->v ? c->v->buf[s] : none,
-            .w = c->w[s].k ? &c->w[s] : NULL, .w2 = c->w2[s].k ? &c->w2[s] : NULL, .T = row->T, .D = row->K, .H = row->H,
+            .w = c->w[s].k ? &c->w[s] : NULL, .w2 = c->w2[s].k ? &c->w2[s] : NULL,
+            .w3 = c->w3[s].k ? &c->w3[s] : NULL, .T = row->T, .D = row->K, .H = row->H,
             .G = row->G, .E = row->E, .C = (uint32_t)C, .x_row = row->x_row, .add = row->kind == OP_MATMUL && row->add,
-            .eps = 1e-6f, .rope_base = 1e6f, .scale = row->E ? 1.0f / sqrtf((float)row->E) : 0.0f};
+            .eps = 1e-6f,
+            .rope = {.base = 1e6f, .neighbours = row->neighbours, .factors = c->factors},
+            .scale = row->E ? 1.0f / sqrtf((float)row->E) : 0.0f};
     }
 fail:
     return st;
@@ -331,9 +356,11 @@ static void name_row(const struct row *row, const char *variant, char *name, siz
         snprintf(name, n, "embed %s T=%u N=%u K=%u [%s]", type->name, row->T, row->N, row->K, variant);
         break;
     case OP_QK_NORM_ROPE_KV:
+    case OP_BIAS_ROPE_KV:
     case OP_ATTENTION:
-        snprintf(name, n, "%s T=%u P=%u H=%u G=%u E=%u%s [%s]", op_kind_name(row->kind), row->T, row->past, row->H, row->G,
-                 row->E, row->add ? " no norm" : "", variant);
+        snprintf(name, n, "%s T=%u P=%u H=%u G=%u E=%u%s%s%s [%s]", op_kind_name(row->kind), row->T, row->past, row->H,
+                 row->G, row->E, row->add ? " no bias" : "", row->neighbours ? " neighbours" : "",
+                 row->factors ? " factors" : "", variant);
         break;
     default:
         snprintf(name, n, "%s T=%u K=%u [%s]", op_kind_name(row->kind), row->T, row->K, variant);

@@ -19,6 +19,7 @@
 #define PUSH_RMS_NORM 1
 #define PUSH_MATMUL 1
 #define PUSH_QK_NORM_ROPE_KV 1
+#define PUSH_BIAS_ROPE_KV 1
 #define PUSH_ATTENTION 1
 #define PUSH_SWIGLU 1
 #endif
@@ -56,6 +57,12 @@ PUSH_END
 PUSH_BEGIN(qk_norm_rope_kv)
     U32 H, G;
     F32 eps;
+PUSH_END
+#endif
+
+#ifdef PUSH_BIAS_ROPE_KV
+PUSH_BEGIN(bias_rope_kv)
+    U32 H, G;
 PUSH_END
 #endif
 

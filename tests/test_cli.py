@@ -16,7 +16,7 @@ import sys
 import time
 import unittest
 
-from cli_support import COMMANDS, CPU, PUMICE, STARTER, TIMEOUT, TMP, Case, Terminal, long_model, path, pumice, vulkan
+from cli_support import COMMANDS, CPU, PUMICE, STARTER, STORIES, TIMEOUT, TMP, Case, Terminal, long_model, made, path, pumice, vulkan
 
 
 def read(name):
@@ -568,6 +568,57 @@ class ComputeVulkan(Compute, Case):
 
 
 BABBLE = ["--temp", "5", "--top-k", "0", "--top-p", "1", "--seed", "3"]
+
+
+class Architectures(Case):
+    """Files beside qwen3, from `pumice-gguf make` and, where it is at hand, one with real weights."""
+
+    def devices(self):
+        return ["cpu", "reference"] + (["auto"] if vulkan() else [])
+
+    def test_made(self):
+        for shape in ("tiny-qwen2", "tiny-llama"):
+            model = made(shape)
+            for device in self.devices():
+                with self.subTest(shape=shape, device=device):
+                    args = ["-m", model, "--device", device]
+                    rows = json.loads(self.ok(pumice("logits", "-p", "in the chat", "--top", "3", "-o", "json", *args)))
+                    top = rows["positions"][0]["top"]
+                    self.assertEqual(len(top), 3)
+                    if device == "cpu":
+                        want = top
+                    for (a, p), (b, q) in zip(want, top):
+                        self.assertEqual(a, b)
+                        self.assertAlmostEqual(p, q, places=3)
+                    self.ok(pumice("run", "--raw", "-p", "in the chat", "-n", "4", *args))
+                    self.ok(pumice("chat", "-n", "4", *args, stdin="hello\n"))
+
+    def test_sentencepiece(self):
+        model = made("tiny-llama")
+        texts = ["hello the world", "", " ", "  two", "a\n b\tc", "中文 é", "the<|im_end|>the"]
+        lines = "".join(json.dumps(t) + "\n" for t in texts)
+        ids = self.ok(pumice("tokenize", "--jsonl", "-m", model, stdin=lines))
+        back = self.ok(pumice("tokenize", "--jsonl", "--decode", "-m", model, stdin=ids))
+        self.assertEqual(texts, [json.loads(line) for line in back.splitlines()])
+        self.assertEqual(json.loads(ids.splitlines()[1]), [])
+        self.assertEqual(json.loads(ids.splitlines()[6]).count(260), 1)
+        self.assertEqual("264\n", self.ok(pumice("tokenize", "-m", model, "-p", "the")))  # with a space in front, as always
+        plain = self.ok(pumice("tokenize", "--plain", "-m", model, "-p", "<|im_end|>"))
+        self.assertNotIn("260", plain)
+        # the texts begin with <s>, which is token 1, and nothing but that differs
+        raw = ["logits", "-m", model, *CPU, "-o", "json"]
+        with_bos = "1," + self.ok(pumice("tokenize", "-m", model, "-p", "in the chat")).strip()
+        self.assertEqual(self.ok(pumice(*raw, "-p", "in the chat")), self.ok(pumice(*raw, "--tokens", with_bos)))
+
+    @unittest.skipUnless(os.path.exists(STORIES), "no stories260K at hand")
+    def test_story(self):
+        want = (", there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, red ball. "
+                "She wanted to play with it, but it was too high.\nLily's mom said, \"Lily, let's go to the park.\" Lily was sad "
+                "and didn't know what to do. She said, \"I want to play with your ball, but I can't find it.\"\n")
+        for device in self.devices():  # llama.cpp's story at temperature 0
+            got = self.ok(pumice("run", "--raw", "-m", STORIES, "-p", "Once upon a time", "--temp", "0", "-n", "130",
+                                 "--device", device))
+            self.assertTrue(got.startswith(want), msg=f"{device}: {got}")
 
 
 class Interactive(Case):
