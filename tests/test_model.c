@@ -320,7 +320,7 @@ static void test_info(void)
 static void test_types(void)
 {
     static double want[300];
-    for (size_t i = 0; i < COUNT_OF(types); i++)
+    for (size_t i = 0; i < COUNT_OF(types); i += rig_arch == ARCH_QWEN3 ? 1 : 3)
         for (int tied = 0; tied < 2; tied++) {
             struct rig a, b;
             if (!rig_open(&a, types[i], tied, "reference", 2, 64)) continue;
@@ -760,13 +760,13 @@ int main(int argc, char **argv)
         test_types();
         test_batches("reference");
         test_batches("cpu");
-        test_generate("reference");
         test_generate("cpu");
         test_save();
-        test_no_allocation();
         test_failing_allocations();
     }
     rig_arch = ARCH_QWEN3;
+    test_generate("reference");
+    test_no_allocation();
     test_lies();
     test_bad_factors();
     test_unsupported_type();
