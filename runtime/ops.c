@@ -9,7 +9,7 @@
 const char *op_kind_name(enum op_kind kind)
 {
     static const char *const names[OP_N_KINDS] = {"embed", "rms_norm", "matmul", "qk_norm_rope_kv", "bias_rope_kv",
-                                                  "attention", "swiglu", "copy"};
+                                                  "attention", "swiglu", "copy", "peak"};
     return (unsigned)kind < OP_N_KINDS ? names[kind] : "?";
 }
 
@@ -74,6 +74,11 @@ enum pumice_status op_copy(struct plan *p, const char *label, struct buf x, stru
     return record(p, &(struct op){.kind = OP_COPY, .label = label, .x = x, .y = y});
 }
 
+enum pumice_status op_peak(struct plan *p, const char *label, struct buf x, struct buf y, uint32_t n, uint32_t rounds)
+{
+    return record(p, &(struct op){.kind = OP_PEAK, .label = label, .x = x, .y = y, .D = n, .C = rounds});
+}
+
 uint64_t op_bytes(const struct op *op, uint32_t past)
 {
     const uint64_t T = op->T, D = op->D, heads = (uint64_t)op->H * op->E, kv = (uint64_t)op->G * op->E;
@@ -86,9 +91,21 @@ uint64_t op_bytes(const struct op *op, uint32_t past)
     case OP_ATTENTION: return T * heads * 8 + (past + T) * kv * 2 * 2; /* each KV row once: what must be read */
     case OP_SWIGLU: return T * D * 12;
     case OP_COPY: return op->x.bytes * 2;
+    case OP_PEAK: return D * 8;
     case OP_N_KINDS: break;
     }
     return 0;
+}
+
+double op_flops(const struct op *op, uint32_t past)
+{
+    const double T = op->T, D = op->D;
+    switch (op->kind) {
+    case OP_MATMUL: return 2 * T * D * op->w->n;
+    case OP_ATTENTION: return 4 * T * op->H * op->E * ((double)past + (T + 1) / 2);
+    case OP_PEAK: return 16 * D * op->C;
+    default: return 0;
+    }
 }
 
 /* The CPU back end comes after the Vulkan devices in the list of pumice_devices: its index is their number. */

@@ -49,7 +49,8 @@ enum mem_use {
 };
 
 enum op_kind {
-    OP_EMBED, OP_RMS_NORM, OP_MATMUL, OP_QK_NORM_ROPE_KV, OP_BIAS_ROPE_KV, OP_ATTENTION, OP_SWIGLU, OP_COPY, OP_N_KINDS
+    OP_EMBED, OP_RMS_NORM, OP_MATMUL, OP_QK_NORM_ROPE_KV, OP_BIAS_ROPE_KV, OP_ATTENTION, OP_SWIGLU, OP_COPY,
+    OP_PEAK, OP_N_KINDS
 };
 
 /* Rotary positions: at position p the pair i < E/2 of a head turns by p * base^(-2i/E) / factors[i]. */
@@ -107,6 +108,10 @@ enum pumice_status op_swiglu(struct plan *p, const char *label, struct buf gate,
                              uint32_t F);
 /* y[0..bytes) = x[0..bytes): to bring results into a MEM_READBACK buffer. bytes % 4 == 0. */
 enum pumice_status op_copy(struct plan *p, const char *label, struct buf x, struct buf y, uint64_t bytes);
+
+/* y[i] = sum over j < 8 of a_j after `rounds` times a_j = a_j * 0.75 + 0.25, from a_j = x[i] + j; n elements. No part of
+ * any model: 16 n rounds operations on two words of memory, to measure what a device can compute. */
+enum pumice_status op_peak(struct plan *p, const char *label, struct buf x, struct buf y, uint32_t n, uint32_t rounds);
 
 /* --- back ends --------------------------------------------------------------------------------------------- */
 
@@ -166,6 +171,8 @@ struct plan {
 const char *op_kind_name(enum op_kind kind); /* "matmul" */
 /* Bytes the op reads and writes when run with `past` tokens in the cache, for GB/s. */
 uint64_t op_bytes(const struct op *op, uint32_t past);
+/* Additions and multiplications of its formula, for GFLOP/s; 0 for ops that only move or whose functions dominate. */
+double op_flops(const struct op *op, uint32_t past);
 
 struct backend_options {
     const char *device;

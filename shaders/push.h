@@ -22,6 +22,7 @@
 #define PUSH_BIAS_ROPE_KV 1
 #define PUSH_ATTENTION 1
 #define PUSH_SWIGLU 1
+#define PUSH_PEAK 1
 #endif
 
 #ifdef PUSH_EMBED
@@ -76,6 +77,12 @@ PUSH_END
 #ifdef PUSH_SWIGLU
 PUSH_BEGIN(swiglu)
     U32 n;
+PUSH_END
+#endif
+
+#ifdef PUSH_PEAK
+PUSH_BEGIN(peak)
+    U32 n, rounds;
 PUSH_END
 #endif
 

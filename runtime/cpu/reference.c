@@ -167,6 +167,23 @@ static void swiglu(void *user, uint32_t thread, uint64_t begin, uint64_t end)
     }
 }
 
+static void peak(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    const float *x = cpu_host(j->b, j->op->x);
+    float *y = cpu_host(j->b, j->op->y);
+    (void)thread;
+    for (uint64_t i = begin; i < end; i++) {
+        double sum = 0;
+        for (int c = 0; c < 8; c++) {
+            double a = (double)x[i] + c;
+            for (uint32_t r = 0; r < j->op->C; r++) a = a * 0.75 + 0.25;
+            sum += a;
+        }
+        y[i] = (float)sum;
+    }
+}
+
 void cpu_run_reference(struct cpu_backend *b, const struct op *op)
 {
     struct job job = {.b = b, .op = op, .step = op->step.bytes ? cpu_host(b, op->step) : NULL};
@@ -178,6 +195,7 @@ void cpu_run_reference(struct cpu_backend *b, const struct op *op)
     case OP_BIAS_ROPE_KV: pool_run(b->pool, op->T, 2, rope_kv, &job); break;
     case OP_ATTENTION: pool_run(b->pool, (uint64_t)op->T * op->H, 1, attention, &job); break;
     case OP_SWIGLU: pool_run(b->pool, (uint64_t)op->T * op->D, 1024, swiglu, &job); break;
+    case OP_PEAK: pool_run(b->pool, op->D, 16, peak, &job); break;
     case OP_COPY: memcpy(cpu_host(b, op->y), cpu_host(b, op->x), (size_t)op->x.bytes); break;
     case OP_N_KINDS: break;
     }

@@ -200,6 +200,20 @@ fail:
     return st;
 }
 
+static enum pumice_status peak(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    const uint32_t lanes = g->tuning.norm_lanes;
+    const struct peak_push push = {.n = op->D, .rounds = op->C};
+    const uint32_t spec[] = {lanes};
+    struct dispatch d = {.bindings = {in(op->x), out(op->y)}, .push = &push, .groups = {0, 0, 1}, .flops = op_flops(op, 0)};
+    grid(g, groups(push.n, lanes), &d.groups[0], &d.groups[1]);
+    TRY(pipeline_get(&g->pipelines, "peak", 2, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
 enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const struct op *op)
 {
     enum pumice_status st = PUMICE_OK;
@@ -212,6 +226,7 @@ enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const s
     case OP_BIAS_ROPE_KV: TRY(bias_rope_kv(g, r, op)); break;
     case OP_ATTENTION: TRY(attention(g, r, op)); break;
     case OP_SWIGLU: TRY(swiglu(g, r, op)); break;
+    case OP_PEAK: TRY(peak(g, r, op)); break;
     case OP_COPY: TRY(recorder_copy(r, op->x, op->y, op->x.bytes)); break;
     case OP_N_KINDS: break;
     }
