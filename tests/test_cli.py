@@ -549,6 +549,41 @@ class Bench(Case):
         self.assertIn("context holds 1024", self.fails(1, "bench", "-p", "1025", *CPU))
 
 
+class BenchKernels(Case):
+    def test_kernels(self):
+        args = ["bench", "--kernels", "--only", "swiglu", *CPU, "-q"]
+        text = self.ok(pumice(*args))
+        self.assertRegex(text, r"ceilings: copy \d")
+        self.assertRegex(text, r"\| swiglu T=1 K=3072 +\| +\d")
+        one = json.loads(self.ok(pumice(*args, "-o", "json")))
+        for name in ("device", "driver", "vulkan", "pumice", "date", "copy_gb_per_s"):
+            self.assertIn(name, one)
+        for k in one["kernels"]:
+            self.assertEqual(k["op"], "swiglu")
+            self.assertGreater(k["median_us"], 0)
+            self.assertLess(k["nmse"], 1e-9)
+            self.assertAlmostEqual(k["gb_per_s"], k["bytes"] / k["median_us"] / 1e3, places=6)
+        self.assertEqual(len(list(csv.DictReader(self.ok(pumice(*args, "-o", "csv")).splitlines()))), len(one["kernels"]))
+        for k in one["kernels"]:
+            k["median_us"], k["spread_us"] = k["median_us"] / 1000, 0
+        old = path("old.json", json.dumps(one).encode())
+        done = pumice(*args, "--compare", old, "--plot", path("roof.svg"))
+        self.ok(done)
+        self.assertIn(b"slower: swiglu T=1 K=3072", done.stderr)
+        self.assertIn("FLOP a byte", read(path("roof.svg")).decode())
+
+    def test_shapes_of_a_file(self):
+        rows = list(csv.DictReader(self.ok(pumice("bench", "--kernels", "-m", STARTER, "--only", "matmul Q8_0 T=1 ", *CPU, "-q", "-o",
+                                                  "csv")).splitlines()))
+        self.assertIn("matmul Q8_0 T=1 N=2048 K=192", [r["kernel"] for r in rows])
+
+    def test_faults(self):
+        self.assertIn("no kernel's name", self.fails(1, "bench", "--kernels", "--only", "nonsense", *CPU))
+        self.assertIn("qwen3-4b", self.fails(1, "bench", "--kernels", "--shapes", "gpt-9", *CPU))
+        self.assertIn("not both", self.fails(2, "bench", "--kernels", "--shapes", "qwen3-4b", "-m", STARTER, *CPU))
+        self.assertIn("--output", self.fails(2, "bench", "--kernels", "-o", "xml", *CPU))
+
+
 class Fit(Case):
     def test_fit(self):
         text = self.ok(pumice("fit"))
