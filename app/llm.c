@@ -15,8 +15,8 @@
 static bool on_progress(void *user, const char *stage, float fraction)
 {
     (void)user;
-    (void)stage;
-    term_progress("loading the model", (double)fraction);
+    const bool check = strcmp(stage, "check") == 0;
+    term_progress(check ? "checking the device, once" : "loading the model", (double)fraction);
     return term_interrupts() == 0;
 }
 
@@ -91,6 +91,7 @@ enum pumice_status llm_open_session(const struct options *o, struct llm *out)
 fail:
     (void)term_interrupt_soft(soft);
     term_progress_end();
+    if (st == PUMICE_OK && out->engine_info.warning[0] != 0) term_say("warning: %s", out->engine_info.warning);
     if (st == PUMICE_OK) note_device(&out->engine_info.device, o->device != NULL && strcmp(o->device, "auto") != 0);
     if (st == PUMICE_CANCELLED) (void)err_set(st, "stopped while the model was loading");
     return st;

@@ -187,6 +187,7 @@ enum pumice_status pumice_engine_open(struct pumice_model *model, const struct p
                                                  .perf = params->perf, .n_threads = params->n_threads}, &e->backend));
     e->backend->calls->info(e->backend, &info);
     e->chunk = MAX(1u, e->backend->calls->chunk_tokens(e->backend));
+    if (!params->trusted) TRY(engine_first_use(e, params));
     TRY(check_fit(e, params));
     TRY(load_weights(e, params, info.kind == PUMICE_DEVICE_CPU));
     TRY(make_activations(e));
@@ -210,6 +211,7 @@ void pumice_engine_get_info(const struct pumice_engine *e, struct pumice_engine_
 {
     *out = (struct pumice_engine_info){.load_ns = e->load_ns, .device_bytes = e->backend->calls->device_bytes(e->backend)};
     e->backend->calls->info(e->backend, &out->device);
+    memcpy(out->warning, e->warning, sizeof out->warning);
 }
 
 void pumice_engine_perf(const struct pumice_engine *e, struct pumice_perf_row *rows, size_t *n)

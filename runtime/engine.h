@@ -13,6 +13,7 @@ struct pumice_engine {
     uint32_t n_ctx; /* of a session that asks for none */
     uint64_t load_ns;
     struct arena arena;
+    char warning[256];
     char lost[512]; /* why the device failed; "" while it works */
 };
 
@@ -26,6 +27,9 @@ struct activation {
 enum { ENGINE_MAX_ACTIVATIONS = 32 };
 /* What a forward pass of up to T tokens needs: list[ENGINE_MAX_ACTIVATIONS]. Returns how many. */
 size_t activations_of(const struct hparams *h, uint64_t T, struct activations *a, struct activation *list);
+/* first_use.c: checks the kernels that the model needs, unless that was done on this device and driver, and chooses those
+ * that are right. Fails DEVICE when none are. */
+enum pumice_status engine_first_use(struct pumice_engine *e, const struct pumice_engine_params *params);
 /* fit.c: the plan for a back end that is open. */
 void engine_fit(const struct pumice_model *m, struct backend *b, uint32_t n_ctx, struct pumice_fit *out);
 

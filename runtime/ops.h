@@ -158,6 +158,9 @@ struct backend_calls {
     /* Other ways the back end can compute the same (kernel variants), for tests and tuning: selects number i for what is
      * created and recorded from now on and returns its name, NULL past the last. 0 is the automatic choice. */
     const char *(*variant)(struct backend *b, uint32_t i);
+    /* Changes with the device, its driver and our kernels: what was found right stays right while it is the same. NULL: no
+     * need to ask. */
+    uint64_t (*identity)(const struct backend *b);
 };
 /* First member of each back end's own struct. */
 struct backend {
@@ -194,5 +197,14 @@ enum pumice_status backend_create(const struct backend_options *options, struct 
 enum pumice_status kernel_table_run(struct backend *tested, const char *only, uint64_t seed,
                                     void (*report)(void *user, const struct pumice_selftest_row *row), void *user,
                                     size_t *n_rows, size_t *n_wrong);
+
+/* What of the table a model needs. */
+struct kernel_needs {
+    bool types[64];    /* by enum gguf_tensor_type */
+    enum op_kind rope; /* which of the two */
+};
+/* Runs those rows once, as the back end's kernels are chosen now. *wrong: how many are; name: the first of them. */
+enum pumice_status kernel_table_check(struct backend *tested, const struct kernel_needs *needs, size_t *n_rows, size_t *n_wrong,
+                                      char *name, size_t name_bytes);
 
 #endif

@@ -128,8 +128,10 @@ struct pumice_engine_params {
     const char *device;
     bool validate; /* Vulkan validation layers on; their errors become PUMICE_DEVICE */
     bool perf;     /* collect time per op */
+    bool trusted;  /* no self-test when device and driver are seen for the first time */
     uint32_t n_threads; /* CPU back end; 0 = all processors */
-    /* stage "load", fraction 0..1; return false to cancel. */
+    /* stage "check" (only where device and driver are seen for the first time), then "load"; fraction 0..1; return false to
+     * cancel. */
     bool (*progress)(void *user, const char *stage, float fraction);
     void *user;
 };
@@ -142,6 +144,7 @@ struct pumice_engine_info {
     struct pumice_device_info device;
     uint64_t device_bytes; /* everything allocated on the device now */
     uint64_t load_ns;
+    char warning[256]; /* what the person should know about the device, or "" */
 };
 /* The plan before loading: what a model takes on a device, and what that has to give. */
 struct pumice_fit {

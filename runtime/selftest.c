@@ -83,6 +83,41 @@ fail:
     return st;
 }
 
+static bool needed(const struct kernel_row *row, const struct kernel_needs *needs)
+{
+    switch (row->kind) {
+    case OP_MATMUL:
+    case OP_EMBED: return row->type < COUNT_OF(needs->types) && needs->types[row->type];
+    case OP_QK_NORM_ROPE_KV:
+    case OP_BIAS_ROPE_KV: return row->kind == needs->rope;
+    case OP_PEAK: return false;
+    default: return true;
+    }
+}
+
+enum pumice_status kernel_table_check(struct backend *tested, const struct kernel_needs *needs, size_t *n_rows, size_t *n_wrong,
+                                      char *name, size_t name_bytes)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct kernel_rig rig = {.side = {tested, NULL}, .n_sides = 2};
+    const struct backend_options reference = {.device = "reference"};
+    *n_rows = *n_wrong = 0;
+    TRY(cpu_backend_create(&reference, &rig.side[1]));
+    for (size_t i = 0; i < COUNT_OF(table); i++) {
+        struct pumice_selftest_row row = {0};
+        if (!needed(&table[i], needs)) continue;
+        rig.random = 1 + i * 1000003;
+        TRY(kernel_run_row(&rig, &table[i], &row));
+        ++*n_rows;
+        if (row.ok || ++*n_wrong > 1) continue;
+        kernel_name(&table[i], "", name, name_bytes);
+    }
+fail:
+    if (rig.side[1]) rig.side[1]->calls->destroy(rig.side[1]);
+    arena_fini(&rig.arena);
+    return st;
+}
+
 enum pumice_status pumice_selftest(const struct pumice_engine_params *params, const char *only, uint64_t seed,
                                    void (*report)(void *user, const struct pumice_selftest_row *row), void *user,
                                    size_t *n_rows, size_t *n_wrong)

@@ -18,7 +18,7 @@ static const char *gpu_name = "software";
 
 static enum pumice_status rig_open(struct rig *r, uint32_t type, const char *device)
 {
-    return rig_start(r, type, true, &(struct pumice_engine_params){.device = device}, 256);
+    return rig_start(r, type, true, &(struct pumice_engine_params){.device = device, .trusted = true}, 256);
 }
 
 enum { N_PROMPT = 90 };
@@ -421,6 +421,77 @@ static void test_fit(void)
     device_hook = NULL;
 }
 
+/* A driver that has wrong code for one kernel: the first pipeline made on a device does nothing. */
+static VkPipeline bad_pipeline, bound_pipeline;
+static bool plant;
+
+static VkResult plant_pipeline(VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo *i,
+                               const VkAllocationCallbacks *a, VkPipeline *out)
+{
+    const VkResult result = real.CreateComputePipelines(d, c, n, i, a, out);
+    if (plant && result == VK_SUCCESS) {
+        bad_pipeline = *out;
+        plant = false;
+    }
+    return result;
+}
+static void plant_bind(VkCommandBuffer b, VkPipelineBindPoint point, VkPipeline p)
+{
+    bound_pipeline = p;
+    real.CmdBindPipeline(b, point, p);
+}
+static void plant_dispatch(VkCommandBuffer b, uint32_t x, uint32_t y, uint32_t z)
+{
+    if (bound_pipeline != bad_pipeline || !bad_pipeline) real.CmdDispatch(b, x, y, z);
+}
+static void hook_plant(struct device *d)
+{
+    real = d->vk;
+    d->vk.CreateComputePipelines = plant_pipeline;
+    d->vk.CmdBindPipeline = plant_bind;
+    d->vk.CmdDispatch = plant_dispatch;
+}
+
+/* It is noticed, gone around, said, and remembered; a right driver is checked once. */
+static void test_first_use(void)
+{
+    struct rig r, reference;
+    struct pumice_engine_info info;
+    float got[1024], want[1024];
+    const struct pumice_engine_params params = {.device = gpu_name};
+    char dir[640], here[512];
+    REQUIRE(getcwd(here, sizeof here), "no working directory");
+    snprintf(dir, sizeof dir, "%s/test_gpu.cache/first-%d", here, (int)getpid());
+    setenv("XDG_CACHE_HOME", dir, 1);
+    device_hook = hook_plant;
+    for (int run = 0; run < 2; run++) { /* the second reads what the first found */
+        plant = run == 0;
+        bad_pipeline = NULL;
+        REQUIRE(rig_start(&r, GGUF_T_Q8_0, true, &params, 256) == PUMICE_OK, "%s", pumice_error());
+        pumice_engine_get_info(r.engine, &info);
+        CHECK(strstr(info.warning, "matmul Q8_0") != NULL && strstr(info.warning, "slower kernels") != NULL, "run %d: '%s'", run,
+              info.warning);
+        bad_pipeline = NULL;
+        sync_ok(&r, 40);
+        copy_logits(&r, got);
+        rig_close(&r);
+    }
+    device_hook = NULL;
+    REQUIRE(rig_open(&reference, GGUF_T_Q8_0, "reference") == PUMICE_OK, "%s", pumice_error());
+    sync_ok(&reference, 40);
+    copy_logits(&reference, want);
+    CHECK(nmse(got, want, reference.model->h.V) < 1e-6, "the other kernels are wrong, too");
+    rig_close(&reference);
+    const uint64_t begin = platform_now_ns();
+    for (int run = 0; run < 2; run++) {
+        REQUIRE(rig_start(&r, GGUF_T_F16, true, &params, 256) == PUMICE_OK, "%s", pumice_error());
+        pumice_engine_get_info(r.engine, &info);
+        CHECK(info.warning[0] == 0, "%s", info.warning);
+        printf("first use, run %d: %.0f ms\n", run, (double)(platform_now_ns() - begin) / 1e6);
+        rig_close(&r);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -430,7 +501,7 @@ int main(int argc, char **argv)
     } tests[] = {{"layers", test_layers, true},  {"session", test_session, true},    {"save", test_save, true},
                  {"small", test_small_device, true}, {"memory", test_memory, false}, {"lost", test_lost, false},
                  {"failures", test_failures, false}, {"cache", test_cache, false},
-                 {"fit", test_fit, false}};
+                 {"fit", test_fit, false},            {"first", test_first_use, false}};
     if (getenv("PUMICE_TEST_DEVICE")) gpu_name = getenv("PUMICE_TEST_DEVICE");
     pumice_log_to(on_log, NULL);
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * 7919 + 13) % 256;

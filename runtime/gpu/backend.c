@@ -1,5 +1,6 @@
 /* backend: the Vulkan back end behind ops.h's table of calls; the choice of tuning by device class. */
 #include "gpu.h"
+#include "spirv.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -191,6 +192,19 @@ static void perf(const struct backend *b, struct pumice_perf_row *rows, size_t *
 /* --- life --------------------------------------------------------------------------------------------------------- */
 
 static void info(const struct backend *b, struct pumice_device_info *out) { *out = gpu_of_const(b)->device.physical.info; }
+
+static uint64_t identity(const struct backend *b)
+{
+    const struct gpu_backend *g = gpu_of_const(b);
+    const struct physical *p = &g->device.physical;
+    uint64_t h = hash_bytes(p->uuid, sizeof p->uuid, 0);
+    h = hash_bytes(p->driver_uuid, sizeof p->driver_uuid, h);
+    h = hash_bytes(p->info.driver, strlen(p->info.driver), h);
+    h = hash_bytes(&p->properties.driverVersion, sizeof p->properties.driverVersion, h);
+    for (size_t i = 0; i < spirv_n_kernels; i++) h = hash_bytes(spirv_kernels[i].words, spirv_kernels[i].bytes, h);
+    return h;
+}
+
 static uint64_t device_bytes(const struct backend *b) { return gpu_of_const(b)->memory.total_bytes; }
 
 static void backend_memory(struct backend *b, struct backend_memory *out)
@@ -223,7 +237,7 @@ static const struct backend_calls calls = {
     .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
     .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_run = plan_run, .plan_destroy = plan_destroy,
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens, .variant = variant,
-    .memory = backend_memory, .weight_bytes = weight_bytes};
+    .identity = identity, .memory = backend_memory, .weight_bytes = weight_bytes};
 
 #ifdef PUMICE_VALIDATE_DEFAULT
 static const enum validation default_validation = VALIDATE_IF_PRESENT;
