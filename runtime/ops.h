@@ -29,6 +29,7 @@ struct weight {
     uint64_t bytes;           /* on the device */
     struct weight_part *parts; /* row ranges, each within the device's binding and allocation limits */
     uint32_t n_parts;
+    bool in_place; /* the source's bytes are read at every run */
     const char *name;
 };
 
@@ -101,6 +102,7 @@ struct weight_source {
     uint32_t type;
     uint32_t n, k;
     bool vector; /* [k] f32, n = 1; a matrix may have one row, too */
+    bool lookup; /* only op_embed will read it */
     const void *data;
 };
 
@@ -130,6 +132,8 @@ struct backend_calls {
     /* Other ways the back end can compute the same (kernel variants), for tests and tuning: selects number i for what is
      * created and recorded from now on and returns its name, NULL past the last. 0 is the automatic choice. */
     const char *(*variant)(struct backend *b, uint32_t i);
+    /* Turns a row x[k] into what op_matmul multiplies with w: integer kernels round it. For tests; NULL: nothing. */
+    enum pumice_status (*round_input)(struct backend *b, const struct weight *w, float *x);
 };
 /* First member of each back end's own struct. */
 struct backend {

@@ -263,6 +263,14 @@ static void test_info(void)
 
 /* --- invariants ------------------------------------------------------------------------------------------------------------- */
 
+/* Of cpu against reference. Floats: rounding. Quantised: nine times on the way to the logits activations are rounded to
+ * 8 bits by blocks of 32, which costs about max^2 / (12 * 127^2), 3e-5 of a bell-shaped block's power and 1e-4 of a spiky
+ * one's. */
+static double limit_of(uint32_t type)
+{
+    return type == GGUF_T_F32 || type == GGUF_T_F16 || type == GGUF_T_BF16 ? 1e-7 : 9 * 1e-4;
+}
+
 static void test_types(void)
 {
     static double want[300];
@@ -277,7 +285,7 @@ static void test_types(void)
             if (!rig_open(&b, types[i], tied, "cpu", 2, 64)) continue;
             sync_n(&b, 40);
             const double e = nmse(pumice_session_logits(b.session), want, 300);
-            CHECK(e < 1e-7, "%s%s: NMSE %g of cpu against reference", gguf_type(types[i])->name, tied ? " tied" : "", e);
+            CHECK(e < limit_of(types[i]), "%s%s: NMSE %g of cpu against reference", gguf_type(types[i])->name, tied ? " tied" : "", e);
             CHECK(isfinite(e) && want[0] != want[1], "logits say something");
             rig_close(&b);
         }

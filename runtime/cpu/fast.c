@@ -5,28 +5,31 @@
 
 #include <string.h>
 
-struct job {
+enum { MAX_JOINED = 3 }; /* query, key and value products read the same activations */
+
+/* Up to MAX_JOINED products of the same x: their row groups are one loop. */
+struct products {
     const struct cpu_backend *b;
-    const struct op *op;
+    const struct op *ops;
+    uint32_t n_ops;
+    struct cpu_input input;
 };
 
-/* Rows begin..end of W, CPU_ROWS at a time: dequantised once, then multiplied with all T rows of x. */
-static void matmul(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+/* Group g of CPU_GROUP rows of one product whose rows are floats: converted once, then multiplied with all T rows of x. */
+static void float_group(const struct cpu_backend *b, const struct op *op, uint32_t thread, uint32_t g)
 {
-    const struct job *j = user;
-    const struct op *op = j->op;
-    const struct cpu_kernels *kernels = j->b->kernels;
+    const struct cpu_kernels *kernels = b->kernels;
     const struct weight_part *w = op->w->parts;
-    const uint32_t K = op->w->k, N = op->w->n;
-    const float *x = (const float *)cpu_host(j->b, op->x) + (uint64_t)op->x_row * K;
-    float *y = cpu_host(j->b, op->y), *scratch = cpu_scratch(j->b, thread);
+    const uint32_t K = op->w->k, N = op->w->n, last = MIN((g + 1) * CPU_GROUP, N);
+    const float *x = (const float *)cpu_host(b, op->x) + (uint64_t)op->x_row * K;
+    float *y = cpu_host(b, op->y), *scratch = cpu_scratch(b, thread);
     float out[2 * CPU_ROWS];
-    for (uint64_t n = begin; n < end; n += CPU_ROWS) {
-        const uint32_t n_rows = (uint32_t)MIN(end - n, (uint64_t)CPU_ROWS);
+    for (uint32_t n = g * CPU_GROUP; n < last; n += CPU_ROWS) {
+        const uint32_t n_rows = MIN(last - n, (uint32_t)CPU_ROWS);
         const float *rows[CPU_ROWS];
         for (uint32_t r = 0; r < CPU_ROWS; r++) rows[r] = scratch + (r < n_rows ? (uint64_t)r * K : 0);
         for (uint32_t r = 0; r < n_rows; r++)
-            kernels->dequantize(op->w->type, w->rows + (n + r) * w->row_bytes, scratch + (uint64_t)r * K, K);
+            kernels->convert(op->w->type, w->rows + (n + r) * w->row_bytes, scratch + (uint64_t)r * K, K);
         for (uint64_t t = 0; t < op->T; t += 2) {
             const uint32_t n_x = t + 1 < op->T ? 2 : 1;
             kernels->dot(rows, x + t * K, n_x, K, out);
@@ -38,6 +41,85 @@ static void matmul(void *user, uint32_t thread, uint64_t begin, uint64_t end)
         }
     }
 }
+
+/* The same for packed rows and rounded activations. */
+static void packed_group(const struct products *p, const struct op *op, uint32_t g)
+{
+    const struct weight_part *w = op->w->parts;
+    const uint32_t N = op->w->n, n_rows = MIN(N - g * CPU_GROUP, (uint32_t)CPU_GROUP);
+    float out[CPU_TILE * CPU_GROUP];
+    for (uint32_t t = 0; t < op->T; t += CPU_TILE) {
+        const uint32_t n_x = MIN(op->T - t, (uint32_t)CPU_TILE);
+        p->b->kernels->product(op->w->type, w->packed + g * w->group_bytes, &p->input, t, n_x, op->w->k, out);
+        for (uint32_t i = 0; i < n_x; i++) {
+            float *y = (float *)cpu_host(p->b, op->y) + (uint64_t)(t + i) * N + g * CPU_GROUP;
+            for (uint32_t r = 0; r < n_rows; r++) y[r] = op->add ? y[r] + out[i * CPU_GROUP + r] : out[i * CPU_GROUP + r];
+        }
+    }
+}
+
+static uint32_t n_groups(const struct op *op) { return op->w->n / CPU_GROUP + (op->w->n % CPU_GROUP != 0); }
+
+static void products(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct products *p = user;
+    const struct op *op = p->ops;
+    uint64_t first = 0; /* of this op's groups */
+    for (uint64_t i = begin; i < end; i++) {
+        while (i >= first + n_groups(op)) first += n_groups(op++);
+        if (op->w->parts->packed) packed_group(p, op, (uint32_t)(i - first));
+        else float_group(p->b, op, thread, (uint32_t)(i - first));
+    }
+}
+
+static void round_rows(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct products *p = user;
+    const struct op *op = p->ops;
+    const uint32_t K = op->w->k;
+    (void)thread;
+    for (uint64_t t = begin; t < end; t++)
+        p->b->kernels->round_input((const float *)cpu_host(p->b, op->x) + (op->x_row + t) * K, K, (uint32_t)t, &p->input);
+}
+
+static bool overlap(struct buf a, struct buf b)
+{
+    return a.memory == b.memory && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+}
+
+/* How many of ops[n] from the first on are products of the same x into outputs of their own. */
+static uint32_t count_joined(const struct op *ops, uint32_t n)
+{
+    uint32_t i = 1;
+    for (; i < MIN(n, (uint32_t)MAX_JOINED); i++) {
+        const struct op *op = &ops[i];
+        if (op->kind != OP_MATMUL || op->T != ops->T || op->x_row != ops->x_row || op->w->k != ops->w->k ||
+            memcmp(&op->x, &ops->x, sizeof op->x) || overlap(op->y, op->x))
+            return i;
+        for (uint32_t j = 0; j < i; j++)
+            if (overlap(op->y, ops[j].y)) return i;
+    }
+    return i;
+}
+
+static uint32_t run_products(struct cpu_backend *b, const struct op *ops, uint32_t n)
+{
+    struct products p = {.b = b, .ops = ops, .n_ops = count_joined(ops, n), .input = cpu_input_of(b, ops->T, ops->w->k)};
+    uint64_t groups = 0;
+    bool packed = false;
+    for (uint32_t i = 0; i < p.n_ops; i++) {
+        groups += n_groups(&ops[i]);
+        packed = packed || ops[i].w->parts->packed;
+    }
+    if (packed) pool_run(b->pool, ops->T, 4, round_rows, &p);
+    pool_run(b->pool, groups, MAX(groups / (8 * pool_size(b->pool)), 1u), products, &p);
+    return p.n_ops;
+}
+
+struct job {
+    const struct cpu_backend *b;
+    const struct op *op;
+};
 
 /* Item t * G + g: the H/G query heads that read KV head g. */
 static void attention(void *user, uint32_t thread, uint64_t begin, uint64_t end)
@@ -65,10 +147,11 @@ static void attention(void *user, uint32_t thread, uint64_t begin, uint64_t end)
     }
 }
 
-void cpu_run_fast(struct cpu_backend *b, const struct op *op)
+uint32_t cpu_run_fast(struct cpu_backend *b, const struct op *ops, uint32_t n)
 {
-    struct job job = {.b = b, .op = op};
-    if (b->kernels && op->kind == OP_MATMUL) pool_run(b->pool, op->w->n, 4 * CPU_ROWS, matmul, &job);
-    else if (b->kernels && op->kind == OP_ATTENTION) pool_run(b->pool, (uint64_t)op->T * op->G, 1, attention, &job);
-    else cpu_run_reference(b, op);
+    struct job job = {.b = b, .op = ops};
+    if (ops->kind == OP_MATMUL) return run_products(b, ops, n);
+    if (ops->kind == OP_ATTENTION) pool_run(b->pool, (uint64_t)ops->T * ops->G, 1, attention, &job);
+    else cpu_run_reference(b, ops);
+    return 1;
 }

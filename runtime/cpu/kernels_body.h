@@ -1,0 +1,385 @@
+/* kernels_body: see kernels.h. Not a header: each kernels_*.c includes it once, after it has defined
+ *   SET       the set's name
+ *   TARGET    the attribute that lets a function use the instruction set, or nothing
+ *   DOT_AVX2  to multiply with AVX2 (and F16C); DOT_VNNI(sum, u8, s8) where the processor has that instruction
+ * Written over vectors of 8 floats, a GCC and Clang extension that every target can lower; intrinsics only where that is
+ * not enough. Vectors go by pointer, since baseline processors have no register for them. The order of every sum is
+ * fixed by K alone, the same for every batch size. */
+#include "cpu.h"
+#include "kernels.h"
+#include "quant.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#if defined(DOT_AVX2)
+#include <immintrin.h>
+#endif
+
+#if !defined(__clang__)
+#pragma GCC optimize("O3,fp-contract=fast") /* -std=c11 would switch fused multiply-add off */
+#define UNROLL _Pragma("GCC unroll 8")
+#else
+#define UNROLL _Pragma("clang loop unroll(full)")
+#endif
+
+enum { LANES = 8 };
+typedef float vf __attribute__((vector_size(32), aligned(4), may_alias));
+typedef int32_t vi __attribute__((vector_size(32), aligned(4), may_alias));
+typedef uint32_t vu __attribute__((vector_size(32), aligned(4), may_alias));
+typedef uint16_t vw __attribute__((vector_size(32), aligned(2), may_alias)); /* 32 bytes, shifted in pairs */
+typedef uint16_t vh __attribute__((vector_size(16), aligned(2), may_alias));
+
+#define INLINE static inline __attribute__((always_inline)) TARGET
+#define KERNEL static TARGET
+
+/* --- loads ------------------------------------------------------------------------------------------------------------ */
+
+/* *y = the 8 halves at h; exact, with infinities and NaN. */
+INLINE void halves(const void *h, vf *y)
+{
+#if defined(DOT_AVX2)
+    *y = (vf)_mm256_cvtph_ps(_mm_loadu_si128(h));
+#else
+    const vu w = __builtin_convertvector(*(const vh *)h, vu);
+    const vu rest = (w & 0x7fffu) << 13, sign = (w & 0x8000u) << 16;
+    const vu special = (vu)(rest >= 0x0f800000u) & 0x7f800000u;
+    const vf scaled = (vf)rest * 0x1p112f;
+    *y = (vf)((vu)scaled | special | sign);
+#endif
+}
+
+/* *y = the 8 signed bytes at p */
+INLINE void signed_bytes(const uint8_t *p, vf *y)
+{
+#if defined(DOT_AVX2)
+    *y = (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)));
+#else
+    float wide[LANES];
+    for (int i = 0; i < LANES; i++) wide[i] = (float)(int8_t)p[i];
+    memcpy(y, wide, sizeof wide);
+#endif
+}
+
+/* --- activations -------------------------------------------------------------------------------------------------------- */
+
+INLINE float largest(const float *x)
+{
+    vu max = {0};
+    for (int i = 0; i < CPU_BLOCK; i += LANES) { /* as integers, where NaN is above infinity */
+        const vu a = *(const vu *)(const void *)(x + i) & 0x7fffffffu, more = (vu)(a > max);
+        max = (a & more) | (max & ~more);
+    }
+    uint32_t all[LANES], m = 0;
+    memcpy(all, &max, sizeof all);
+    for (int i = 0; i < LANES; i++) m = MAX(m, all[i]);
+    float f;
+    memcpy(&f, &m, sizeof f);
+    return f;
+}
+
+KERNEL void round_input(const float *x, uint32_t k, uint32_t t, const struct cpu_input *out)
+{
+    const uint32_t n = k / CPU_BLOCK;
+    int8_t *q = out->q + (uint64_t)t * k;
+    float *d = out->d + (uint64_t)t * n, *s32 = out->s32 + (uint64_t)t * n, *s16 = out->s16 + 2 * (uint64_t)t * n;
+    for (uint32_t b = 0; b < n; b++, x += CPU_BLOCK, q += CPU_BLOCK) {
+        const float max = largest(x);
+        const bool finite = max <= FLT_MAX;
+        const float scale = finite && max > 1e-30f ? 127.0f / max : 0;
+        vi wide[4];
+        for (int i = 0; i < 4; i++) {
+            vf v = {0};
+            if (finite) v = *(const vf *)(x + LANES * i) * scale;
+            wide[i] = __builtin_convertvector((v + 0x1.8p23f) - 0x1.8p23f, vi); /* to nearest, ties to even */
+        }
+        const vi first = wide[0] + wide[1], second = wide[2] + wide[3];
+        int32_t sum[2] = {0, 0};
+        for (int i = 0; i < LANES; i++) sum[0] += first[i], sum[1] += second[i];
+#if defined(DOT_AVX2)
+        const __m256i low = _mm256_packs_epi32((__m256i)wide[0], (__m256i)wide[1]);
+        const __m256i high = _mm256_packs_epi32((__m256i)wide[2], (__m256i)wide[3]);
+        const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7); /* packs work in halves of 128 bits */
+        _mm256_storeu_si256((void *)q, _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order));
+#else
+        for (int i = 0; i < CPU_BLOCK; i++) q[i] = (int8_t)wide[i / LANES][i % LANES];
+#endif
+        d[b] = finite ? max / 127.0f : (float)NAN;
+        if (scale == 0 && finite) d[b] = 0;
+        s16[2 * b] = d[b] * (float)sum[0];
+        s16[2 * b + 1] = d[b] * (float)sum[1];
+        s32[b] = d[b] * (float)(sum[0] + sum[1]);
+    }
+}
+
+/* --- integer products ------------------------------------------------------------------------------------------------------ */
+
+/* What the signed bytes of 8-bit types are raised by, so that they are unsigned. */
+#if defined(DOT_VNNI)
+enum { RAISED = 128 };
+#else
+enum { RAISED = 0 };
+#endif
+
+INLINE bool is_signed(struct cpu_form f) { return f.bits == 8 || f.iq4; }
+
+INLINE void iq4(vw *q)
+{
+#if defined(DOT_AVX2)
+    const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)quant_iq4));
+    *q = (vw)_mm256_shuffle_epi8(table, (__m256i)*q);
+#else
+    uint8_t bytes[32];
+    memcpy(bytes, q, sizeof bytes);
+    for (int i = 0; i < 32; i++) bytes[i] = (uint8_t)quant_iq4[bytes[i]];
+    memcpy(q, bytes, sizeof bytes);
+#endif
+}
+
+/* q[j] = weights 4j .. 4j+3 of the eight rows, a byte each, from the planes at w (pack.c). */
+INLINE void unpack(const struct cpu_form f, const uint8_t *w, vw *q)
+{
+    const vw *plane = (const vw *)(const void *)w;
+    UNROLL for (int j = 0; j < 8; j++)
+    {
+        if (f.bits == 8) q[j] = plane[j];
+        else if (f.bits >= 4) q[j] = (j % 2 ? plane[j / 2] >> 4 : plane[j / 2]) & 0x0f0f;
+        else q[j] = plane[j / 4] >> j % 4 * 2 & 0x0303;
+        if (f.bits == 6) {
+            const int up = 4 - j % 4 * 2;
+            q[j] |= (up >= 0 ? plane[4 + j / 4] << (up & 7) : plane[4 + j / 4] >> (-up & 7)) & 0x3030;
+        }
+        if (f.bits == 5 || f.bits == 3) {
+            const vw last = plane[f.bits == 5 ? 4 : 2];
+            const int up = f.bits - 1 - j;
+            const vw shifted = up >= 0 ? last << (up & 7) : last >> (-up & 7);
+            if (f.bits == 5) q[j] |= shifted & 0x1010;
+            else q[j] |= shifted & 0x0404;
+        }
+        if (f.iq4) iq4(&q[j]);
+        if (is_signed(f) && RAISED != 0) q[j] ^= 0x8080;
+    }
+}
+
+/* sums[g][r] = row r's sum over group g of the products of the block's weights q and activations x [32]. Exact. */
+INLINE void dot_block(const struct cpu_form f, const vw *q, const int8_t *x, vi *sums)
+{
+    const int per_group = 8 / f.groups;
+#if defined(DOT_AVX2)
+    UNROLL for (int g = 0; g < f.groups; g++)
+    {
+        __m256i sum = _mm256_setzero_si256();
+#if !defined(DOT_VNNI)
+        /* Pairs of products are added in 16 bits: 2 * 127 * (2^bits - 1) of them as long as that holds. */
+        const int chain = is_signed(f) ? 1 : f.bits == 6 ? 2 : f.bits == 5 ? 4 : per_group;
+        __m256i pairs = _mm256_setzero_si256();
+#endif
+        UNROLL for (int i = 0; i < per_group; i++)
+        {
+            const int j = g * per_group + i;
+            int32_t four;
+            memcpy(&four, x + 4 * j, sizeof four);
+            const __m256i a = _mm256_set1_epi32(four), w = (__m256i)q[j];
+#if defined(DOT_VNNI)
+            sum = DOT_VNNI(sum, w, a);
+#else
+            const __m256i p = is_signed(f) ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w))
+                                           : _mm256_maddubs_epi16(w, a);
+            pairs = i % chain ? _mm256_add_epi16(pairs, p) : p;
+            if (i % chain == chain - 1)
+                sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#endif
+        }
+        sums[g] = (vi)sum;
+    }
+#else
+    for (int g = 0; g < f.groups; g++) {
+        int32_t sum[CPU_GROUP] = {0};
+        for (int i = 0; i < per_group; i++) {
+            const int j = g * per_group + i;
+            int8_t w[32];
+            memcpy(w, &q[j], sizeof w);
+            for (int r = 0; r < CPU_GROUP; r++)
+                for (int c = 0; c < 4; c++) sum[r] += w[4 * r + c] * x[4 * j + c];
+        }
+        memcpy(&sums[g], sum, sizeof sum);
+    }
+#endif
+}
+
+/* One group of rows with `tile` rows of x, from row t on; those past n_x repeat the last. */
+INLINE void product_tile(const struct cpu_form f, const uint8_t *w, const struct cpu_input *x, uint32_t t, uint32_t n_x,
+                         const int tile, uint32_t k, float *out)
+{
+    const bool small = f.blocks > 1;
+    const int offset = is_signed(f) ? RAISED : f.offset;
+    const uint32_t n_blocks = k / CPU_BLOCK;
+    const int8_t *xq[CPU_TILE];
+    const float *xd[CPU_TILE], *xs[CPU_TILE];
+    vf acc[CPU_TILE] = {{0}};
+    for (int i = 0; i < tile; i++) {
+        const uint64_t row = t + MIN((uint32_t)i, n_x - 1);
+        xq[i] = x->q + row * k;
+        xd[i] = x->d + row * n_blocks;
+        xs[i] = f.groups == 1 ? x->s32 + row * n_blocks : x->s16 + row * n_blocks * 2;
+    }
+    for (uint32_t first = 0; first < n_blocks; first += f.blocks) {
+        vf d, m;
+        halves(w, &d);
+        if (f.min) halves(w + 16, &m);
+        w += f.min ? 32 : 16;
+        for (uint32_t b = first; b < first + f.blocks; b++) {
+            vf scale[2], min[2];
+            vw q[8];
+            UNROLL for (int g = 0; g < f.groups; g++)
+            {
+                scale[g] = d;
+                if (small) {
+                    signed_bytes(w + 8 * g, &scale[g]);
+                    scale[g] *= d;
+                }
+                if (f.min && small) {
+                    signed_bytes(w + 8 * (f.groups + g), &min[g]);
+                    min[g] *= m;
+                } else if (f.min) min[g] = m;
+                else if (offset) min[g] = scale[g] * (float)-offset;
+            }
+            w += small ? 8 * f.groups * (f.min ? 2 : 1) : 0;
+            unpack(f, w, q);
+            w += CPU_BLOCK * f.bits;
+            UNROLL for (int i = 0; i < tile; i++)
+            {
+                vi sums[2];
+                dot_block(f, q, xq[i] + CPU_BLOCK * b, sums);
+                UNROLL for (int g = 0; g < f.groups; g++)
+                {
+                    acc[i] += __builtin_convertvector(sums[g], vf) * (scale[g] * xd[i][b]);
+                    if (f.min || offset) acc[i] += min[g] * xs[i][b * f.groups + (uint32_t)g];
+                }
+            }
+        }
+    }
+    for (int i = 0; i < tile; i++)
+        if ((uint32_t)i < n_x) *(vf *)(out + i * CPU_GROUP) = acc[i];
+}
+
+/* A function a type, since each takes all registers; n_x 1 is decoding, where speed is that of memory. */
+#define PRODUCT(type, ...)                                                                                   \
+    KERNEL __attribute__((noinline)) void product_##type(const uint8_t *w, const struct cpu_input *x, uint32_t t, \
+                                                         uint32_t n_x, uint32_t k, float *out)               \
+    {                                                                                                        \
+        const struct cpu_form f = {__VA_ARGS__};                                                             \
+        if (n_x == 1) product_tile(f, w, x, t, 1, 1, k, out);                                                \
+        else product_tile(f, w, x, t, n_x, CPU_TILE, k, out);                                                \
+    }
+CPU_FORMS(PRODUCT)
+
+KERNEL void product(uint32_t type, const uint8_t *group, const struct cpu_input *x, uint32_t t, uint32_t n_x, uint32_t k,
+                    float *out)
+{
+#define CASE(type, ...) case GGUF_T_##type: product_##type(group, x, t, n_x, k, out); break;
+    switch (type) { CPU_FORMS(CASE) default: break; }
+}
+
+/* --- float products ---------------------------------------------------------------------------------------------------------- */
+
+KERNEL void convert(uint32_t type, const uint8_t *row, float *y, uint32_t k)
+{
+    uint32_t i = 0;
+    if (type == GGUF_T_F16)
+        for (; i + LANES <= k; i += LANES) halves(row + 2 * i, (vf *)(y + i));
+    if (type == GGUF_T_BF16)
+        for (; i + LANES <= k; i += LANES)
+            *(vu *)(void *)(y + i) = __builtin_convertvector(*(const vh *)(const void *)(row + 2 * i), vu) << 16;
+    quant_dequantize_row(type, row + (type == GGUF_T_F32 ? 4 : 2) * i, y + i, k - i);
+}
+
+INLINE float sum_lanes(const vf *v)
+{
+    float a[LANES];
+    memcpy(a, v, sizeof a);
+    return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]));
+}
+
+INLINE void dot_tile(const float *const *rows, const float *x, uint32_t n_x, uint32_t k, float *out)
+{
+    vf acc[2][CPU_ROWS];
+    memset(acc, 0, sizeof acc);
+    uint32_t i = 0;
+    for (; i + LANES <= k; i += LANES)
+        for (uint32_t t = 0; t < n_x; t++) {
+            const vf a = *(const vf *)(x + (uint64_t)t * k + i);
+            for (int r = 0; r < CPU_ROWS; r++) acc[t][r] += a * *(const vf *)(rows[r] + i);
+        }
+    for (uint32_t t = 0; t < n_x; t++)
+        for (int r = 0; r < CPU_ROWS; r++) {
+            float sum = sum_lanes(&acc[t][r]);
+            for (uint32_t rest = i; rest < k; rest++) sum += x[(uint64_t)t * k + rest] * rows[r][rest];
+            out[t * CPU_ROWS + (uint32_t)r] = sum;
+        }
+}
+
+KERNEL void dot(const float *const *rows, const float *x, uint32_t n_x, uint32_t k, float *out)
+{
+    if (n_x == 2) dot_tile(rows, x, 2, k, out);
+    else dot_tile(rows, x, 1, k, out);
+}
+
+/* --- attention --------------------------------------------------------------------------------------------------------- */
+
+INLINE void half_row(const uint16_t *h, uint32_t n, float *y)
+{
+    uint32_t i = 0;
+    for (; i + LANES <= n; i += LANES) halves(h + i, (vf *)(y + i));
+    for (; i < n; i++) y[i] = f32_of_f16(h[i]);
+}
+
+/* Softmax on the run: when a larger score comes, what was gathered is scaled down. Rows are padded with zeros to whole
+ * vectors. */
+KERNEL void attention(const struct cpu_attention *a)
+{
+    const uint32_t E = a->E, n_v = (E + LANES - 1) / LANES;
+    float q[CPU_TILE_HEADS][CPU_MAX_HEAD], acc[CPU_TILE_HEADS][CPU_MAX_HEAD], k[CPU_MAX_HEAD], v[CPU_MAX_HEAD];
+    float max[CPU_TILE_HEADS];
+    double sum[CPU_TILE_HEADS];
+    memset(k + (n_v - 1) * LANES, 0, LANES * sizeof *k);
+    memset(v + (n_v - 1) * LANES, 0, LANES * sizeof *v);
+    for (uint32_t h = 0; h < a->n_heads; h++) {
+        memset(acc[h], 0, n_v * LANES * sizeof(float));
+        memset(q[h] + (n_v - 1) * LANES, 0, LANES * sizeof(float));
+        for (uint32_t i = 0; i < E; i++) q[h][i] = a->q[h * E + i] * a->scale;
+        max[h] = -INFINITY;
+        sum[h] = 0;
+    }
+    for (uint64_t p = 0; p < a->n; p++) {
+        half_row(a->k + p * a->stride, E, k);
+        half_row(a->v + p * a->stride, E, v);
+        for (uint32_t h = 0; h < a->n_heads; h++) {
+            vf s = {0};
+            for (uint32_t i = 0; i < n_v; i++) s += *(const vf *)(q[h] + i * LANES) * *(const vf *)(k + i * LANES);
+            const float score = sum_lanes(&s);
+            if (score > max[h]) {
+                const float shrink = expf(max[h] - score);
+                for (uint32_t i = 0; i < n_v; i++) *(vf *)(acc[h] + i * LANES) *= shrink;
+                sum[h] *= (double)shrink;
+                max[h] = score;
+            }
+            const float weight = expf(score - max[h]);
+            for (uint32_t i = 0; i < n_v; i++) *(vf *)(acc[h] + i * LANES) += *(const vf *)(v + i * LANES) * weight;
+            sum[h] += (double)weight;
+        }
+    }
+    for (uint32_t h = 0; h < a->n_heads; h++)
+        for (uint32_t i = 0; i < E; i++) a->y[h * E + i] = (float)((double)acc[h][i] / sum[h]);
+}
+
+/* --- the set --------------------------------------------------------------------------------------------------------------- */
+
+#define TEXT_OF(x) #x
+#define TEXT(x)    TEXT_OF(x)
+#define JOIN_OF(a, b) a##b
+#define JOIN(a, b)    JOIN_OF(a, b)
+
+const struct cpu_kernels JOIN(cpu_kernels_, SET) = {.name = TEXT(SET), .round_input = round_input, .product = product,
+                                                    .convert = convert, .dot = dot, .attention = attention};
