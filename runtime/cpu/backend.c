@@ -188,6 +188,16 @@ static enum pumice_status reserve_input(struct cpu_backend *b, uint32_t T, uint3
     return PUMICE_OK;
 }
 
+static enum pumice_status reserve_turns(struct cpu_backend *b, uint64_t n)
+{
+    if (n <= b->turns_n) return PUMICE_OK;
+    float *grown = mem_realloc(b->turns, (size_t)n, sizeof *grown);
+    if (!grown) return err_memory("cosines and sines", n * sizeof *grown);
+    b->turns = grown;
+    b->turns_n = n;
+    return PUMICE_OK;
+}
+
 static enum pumice_status round_input(struct backend *base, const struct weight *w, float *x)
 {
     enum pumice_status st = PUMICE_OK;
@@ -203,13 +213,13 @@ fail:
 
 static enum pumice_status record(struct plan *base, const struct op *op)
 {
+    enum pumice_status st = PUMICE_OK;
     struct cpu_plan *p = (struct cpu_plan *)base;
+    struct cpu_backend *b = cpu_of(base->backend);
     if ((op->kind == OP_ATTENTION || op->kind == OP_QK_NORM_ROPE_KV) && (op->E > CPU_MAX_HEAD || op->E % 2 || !op->E))
         return err_set(PUMICE_UNSUPPORTED, "heads of %u elements; pumice can do even numbers up to %d", op->E, CPU_MAX_HEAD);
-    if (op->kind == OP_MATMUL && op->w->parts->packed) {
-        const enum pumice_status st = reserve_input(cpu_of(base->backend), op->T, op->w->k);
-        if (st != PUMICE_OK) return st;
-    }
+    if (op->kind == OP_MATMUL && op->w->parts->packed) TRY(reserve_input(b, op->T, op->w->k));
+    if (op->kind == OP_QK_NORM_ROPE_KV) TRY(reserve_turns(b, (uint64_t)op->T * op->E));
     if (p->n == p->capacity) {
         const uint32_t capacity = p->capacity ? 2 * p->capacity : 64;
         struct op *grown = mem_realloc(p->ops, capacity, sizeof *grown);
@@ -218,7 +228,8 @@ static enum pumice_status record(struct plan *base, const struct op *op)
         p->capacity = capacity;
     }
     p->ops[p->n++] = *op;
-    return PUMICE_OK;
+fail:
+    return st;
 }
 
 static enum pumice_status plan_end(struct plan *p)
@@ -317,6 +328,7 @@ static void destroy(struct backend *base)
     mem_free(b->packed);
     mem_free(b->scratch);
     mem_free(b->input);
+    mem_free(b->turns);
     arena_fini(&b->arena);
     mem_free(b);
 }

@@ -8,7 +8,7 @@
 #include "kernels.h"
 #include "ops.h"
 
-enum { CPU_MAX_THREADS = 256, CPU_MAX_HEAD = 256 };
+enum { CPU_MAX_THREADS = 256 };
 
 /* --- pool.c: threads that share one loop ------------------------------------------------------------------------ */
 
@@ -49,6 +49,12 @@ struct cpu_backend {
     uint64_t scratch_n;
     uint8_t *input; /* activations rounded for the integer kernels */
     uint64_t input_n;
+    float *turns; /* [T][E/2] cosines, [E/2] sines of the positions computed last; the same in every layer */
+    uint64_t turns_n;
+    struct {
+        uint32_t past, T, E;
+        float base;
+    } turns_of;
     void **packed; /* what weights were packed into */
     uint32_t n_packed;
     uint64_t total_bytes;
@@ -59,6 +65,7 @@ struct cpu_backend {
     struct arena arena;
 };
 
+static inline const float *cpu_vector(const struct weight *w) { return (const float *)(const void *)w->parts->rows; }
 void *cpu_host(const struct cpu_backend *b, struct buf buf); /* first byte of the range */
 float *cpu_scratch(const struct cpu_backend *b, uint32_t thread);
 /* Where T rows of K activations are put when they are rounded; record() has made room. */

@@ -1,8 +1,8 @@
-/* fast: matrix product and attention with the kernels of this processor; everything else is the reference's, which is
- * cheap beside these two. */
+/* fast: the ops with the kernels of this processor; embedding and copying are the reference's. */
 #include "cpu.h"
 #include "kernels.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { MAX_JOINED = 3 }; /* query, key and value products read the same activations */
@@ -117,29 +117,34 @@ static uint32_t run_products(struct cpu_backend *b, const struct op *ops, uint32
 }
 
 struct job {
-    const struct cpu_backend *b;
+    struct cpu_backend *b;
     const struct op *op;
+    const struct step *step; /* NULL for ops that do not read it */
 };
 
-/* Item t * G + g: the H/G query heads that read KV head g. */
+/* Tokens that share a pass over a KV head. */
+static uint32_t attention_tokens(const struct op *op) { return MAX(CPU_QUERIES / (op->H / op->G), 1u); }
+
+/* Item i * G + g: the i-th few tokens, and the query heads that read KV head g. */
 static void attention(void *user, uint32_t thread, uint64_t begin, uint64_t end)
 {
     const struct job *j = user;
     const struct op *op = j->op;
-    const struct step *step = cpu_host(j->b, op->step);
-    const uint32_t E = op->E, group = op->H / op->G;
+    const uint32_t E = op->E, group = op->H / op->G, tokens = attention_tokens(op);
     (void)thread;
     for (uint64_t item = begin; item < end; item++) {
-        const uint64_t t = item / op->G, g = item % op->G;
-        for (uint32_t h = 0; h < group; h += CPU_TILE_HEADS) {
-            const uint64_t first = (t * op->H + g * group + h) * E;
+        const uint32_t t = (uint32_t)(item / op->G) * tokens, g = (uint32_t)(item % op->G);
+        for (uint32_t h = 0; h < group; h += CPU_QUERIES) {
+            const uint64_t first = ((uint64_t)t * op->H + g * group + h) * E;
             const struct cpu_attention a = {.q = (const float *)cpu_host(j->b, op->x) + first,
                                             .y = (float *)cpu_host(j->b, op->y) + first,
                                             .k = (const uint16_t *)cpu_host(j->b, op->k_cache) + g * E,
                                             .v = (const uint16_t *)cpu_host(j->b, op->v_cache) + g * E,
-                                            .n = step->past + t + 1,
+                                            .n = (uint64_t)j->step->past + t + 1,
                                             .stride = (uint64_t)op->G * E,
-                                            .n_heads = MIN(group - h, (uint32_t)CPU_TILE_HEADS),
+                                            .token_stride = (uint64_t)op->H * E,
+                                            .n_tokens = MIN(op->T - t, tokens),
+                                            .n_heads = MIN(group - h, (uint32_t)CPU_QUERIES),
                                             .E = E,
                                             .scale = op->scale};
             j->b->kernels->attention(&a);
@@ -147,11 +152,88 @@ static void attention(void *user, uint32_t thread, uint64_t begin, uint64_t end)
     }
 }
 
+/* --- the small ops ------------------------------------------------------------------------------------------------------ */
+
+static void rms_norm(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    const struct op *op = j->op;
+    (void)thread;
+    for (uint64_t t = begin; t < end; t++)
+        j->b->kernels->rms_norm((const float *)cpu_host(j->b, op->x) + t * op->D, cpu_vector(op->w), op->eps, op->D,
+                                (float *)cpu_host(j->b, op->y) + t * op->D);
+}
+
+static void turns(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    const uint32_t E = j->op->E;
+    (void)thread;
+    for (uint64_t t = begin; t < end; t++) {
+        float *turn = j->b->turns + t * E;
+        for (uint32_t i = 0; i < E / 2; i++) {
+            const double angle = (double)(j->step->past + t) * pow((double)j->op->rope_base, -2.0 * i / E);
+            turn[i] = (float)cos(angle);
+            turn[E / 2 + i] = (float)sin(angle);
+        }
+    }
+}
+
+static void qk_norm_rope_kv(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    const struct op *op = j->op;
+    const struct cpu_kernels *kernels = j->b->kernels;
+    const float *q_norm = op->w ? cpu_vector(op->w) : NULL, *k_norm = op->w2 ? cpu_vector(op->w2) : NULL;
+    const uint32_t E = op->E, n_kv = op->G * E;
+    (void)thread;
+    for (uint64_t t = begin; t < end; t++) {
+        const uint64_t row = (j->step->past + t) * n_kv;
+        float *q = (float *)cpu_host(j->b, op->x) + t * op->H * E, turned[CPU_MAX_HEAD];
+        const float *k = (const float *)cpu_host(j->b, op->y) + t * n_kv, *v = (const float *)cpu_host(j->b, op->z) + t * n_kv;
+        const float *turn = j->b->turns + t * E;
+        uint16_t *k_row = (uint16_t *)cpu_host(j->b, op->k_cache) + row;
+        for (uint32_t h = 0; h < op->H; h++) kernels->norm_rope(q + h * E, q_norm, op->eps, E, turn, q + h * E);
+        for (uint32_t g = 0; g < op->G; g++) { /* k itself is an input and stays as it is */
+            kernels->norm_rope(k + g * E, k_norm, op->eps, E, turn, turned);
+            kernels->to_halves(turned, E, k_row + g * E);
+        }
+        kernels->to_halves(v, n_kv, (uint16_t *)cpu_host(j->b, op->v_cache) + row);
+    }
+}
+
+static void run_rope(struct job *j)
+{
+    struct cpu_backend *b = j->b;
+    const struct op *op = j->op;
+    if (b->turns_of.past != j->step->past || b->turns_of.T != op->T || b->turns_of.E != op->E ||
+        b->turns_of.base != op->rope_base) {
+        pool_run(b->pool, op->T, 4, turns, j);
+        b->turns_of.past = j->step->past, b->turns_of.T = op->T, b->turns_of.E = op->E, b->turns_of.base = op->rope_base;
+    }
+    pool_run(b->pool, op->T, 2, qk_norm_rope_kv, j);
+}
+
+static void swiglu(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    (void)thread;
+    j->b->kernels->swiglu((const float *)cpu_host(j->b, j->op->x) + begin, (const float *)cpu_host(j->b, j->op->z) + begin,
+                          (float *)cpu_host(j->b, j->op->y) + begin, (uint32_t)(end - begin));
+}
+
 uint32_t cpu_run_fast(struct cpu_backend *b, const struct op *ops, uint32_t n)
 {
-    struct job job = {.b = b, .op = ops};
-    if (ops->kind == OP_MATMUL) return run_products(b, ops, n);
-    if (ops->kind == OP_ATTENTION) pool_run(b->pool, (uint64_t)ops->T * ops->G, 1, attention, &job);
-    else cpu_run_reference(b, ops);
+    struct job job = {.b = b, .op = ops, .step = ops->step.bytes ? cpu_host(b, ops->step) : NULL};
+    switch (ops->kind) {
+    case OP_MATMUL: return run_products(b, ops, n);
+    case OP_RMS_NORM: pool_run(b->pool, ops->T, 4, rms_norm, &job); break;
+    case OP_QK_NORM_ROPE_KV: run_rope(&job); break;
+    case OP_ATTENTION:
+        pool_run(b->pool, (uint64_t)(ops->T + attention_tokens(ops) - 1) / attention_tokens(ops) * ops->G, 1, attention, &job);
+        break;
+    case OP_SWIGLU: pool_run(b->pool, (uint64_t)ops->T * ops->D, 4096, swiglu, &job); break;
+    default: cpu_run_reference(b, ops); break;
+    }
     return 1;
 }

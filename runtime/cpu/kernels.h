@@ -10,7 +10,8 @@ enum {
     CPU_TILE = 4,        /* tokens that share one unpacked block of weights */
     CPU_BLOCK = 32,      /* weights, and activations, in a block */
     CPU_ROWS = 4,        /* rows of F32, F16, BF16 that are converted and multiplied together */
-    CPU_TILE_HEADS = 8,  /* query heads that share one pass over a KV head */
+    CPU_QUERIES = 16,    /* heads times tokens that share one pass over a KV head */
+    CPU_MAX_HEAD = 256,
 };
 
 /* How a quantised type looks when packed: w = d * scale * (q - offset) + m * min, where one d and m serve `blocks` blocks
@@ -46,13 +47,14 @@ struct cpu_input {
     float *s16;  /* [T, K/16]: the same of its halves */
 };
 
-/* One pass of attention: n_heads query heads over n positions of one KV head. */
+/* One pass of attention: n_tokens tokens, of each n_heads query heads, over one KV head. */
 struct cpu_attention {
-    const float *q;           /* [n_heads, E] */
+    const float *q;           /* first token's first head, [E] each; the heads follow each other */
     const uint16_t *k, *v;    /* first position's row of this KV head, f16 */
-    float *y;                 /* [n_heads, E] */
-    uint64_t n, stride;       /* positions; halves from one position to the next */
-    uint32_t n_heads, E;      /* n_heads <= CPU_TILE_HEADS, E <= CPU_MAX_HEAD */
+    float *y;                 /* as q */
+    uint64_t n;               /* positions that the first token sees; the second sees one more */
+    uint64_t stride, token_stride; /* from one position, one token to the next */
+    uint32_t n_tokens, n_heads, E; /* n_tokens * n_heads <= CPU_QUERIES, E <= CPU_MAX_HEAD */
     float scale;
 };
 
@@ -68,6 +70,14 @@ struct cpu_kernels {
     void (*convert)(uint32_t type, const uint8_t *row, float *y, uint32_t k);
     /* out[t * CPU_ROWS + r] = rows[r] . x[t, :], for all CPU_ROWS rows and n_x rows of x [n_x, k], n_x 1 or 2. */
     void (*dot)(const float *const *rows, const float *x, uint32_t n_x, uint32_t k, float *out);
+    /* y[n] = x[n] / sqrt(mean(x^2) + eps) * w[n]; y may be x. */
+    void (*rms_norm)(const float *x, const float *w, float eps, uint32_t n, float *y);
+    /* The same for a head, w NULL: not normalised; then each pair (i, i + n/2) turned by the angle whose cosine is turn[i]
+     * and whose sine is turn[n/2 + i]. y may be x. */
+    void (*norm_rope)(const float *x, const float *w, float eps, uint32_t n, const float *turn, float *y);
+    void (*to_halves)(const float *x, uint32_t n, uint16_t *y);
+    /* y[n] = silu(gate[n]) * up[n]; y may be gate. */
+    void (*swiglu)(const float *gate, const float *up, float *y, uint32_t n);
     void (*attention)(const struct cpu_attention *a);
 };
 

@@ -326,7 +326,111 @@ KERNEL void dot(const float *const *rows, const float *x, uint32_t n_x, uint32_t
     else dot_tile(rows, x, 1, k, out);
 }
 
+/* --- norm, rotation, activation function ------------------------------------------------------------------------------- */
+
+/* *x = e^x, to a few units of the last place; 0 below -87, e^88 above 88, NaN stays. 2^n * e^r with |r| <= ln 2 / 2. */
+INLINE void exp_lanes(vf *x)
+{
+    const vf magic = (vf){0} + 0x1.8p23f;
+    const vi small = *x < -87.0f, large = *x > 88.0f;
+    const vf v = (vf)(((vi)*x & ~large) | ((vi)((vf){0} + 88.0f) & large));
+    const vf shifted = v * 1.44269504f + magic, n = shifted - magic;
+    const vf r = (v - n * 0.693359375f) + n * 2.12194440e-4f; /* ln 2 in two parts */
+    vf p = r * (1.0f / 5040) + 1.0f / 720;
+    p = p * r + 1.0f / 120;
+    p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    const vi power = ((vi)shifted - (vi)magic + 127) << 23;
+    *x = (vf)((vi)(p * (vf)power) & ~small);
+}
+
+/* 1 / sqrt(mean(x^2) + eps) */
+INLINE float inverse_rms(const float *x, uint32_t n, float eps)
+{
+    vf sum[4] = {{0}};
+    uint32_t i = 0;
+    for (; i + 4 * LANES <= n; i += 4 * LANES)
+        UNROLL for (uint32_t j = 0; j < 4; j++)
+        {
+            const vf v = *(const vf *)(x + i + j * LANES);
+            sum[j] += v * v;
+        }
+    sum[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    float total = sum_lanes(&sum[0]);
+    for (; i < n; i++) total += x[i] * x[i];
+    return 1.0f / sqrtf(total / (float)n + eps);
+}
+
+KERNEL void rms_norm(const float *x, const float *w, float eps, uint32_t n, float *y)
+{
+    const float r = inverse_rms(x, n, eps);
+    uint32_t i = 0;
+    for (; i + LANES <= n; i += LANES) *(vf *)(y + i) = *(const vf *)(x + i) * r * *(const vf *)(w + i);
+    for (; i < n; i++) y[i] = x[i] * r * w[i];
+}
+
+KERNEL void norm_rope(const float *x, const float *w, float eps, uint32_t n, const float *turn, float *y)
+{
+    const uint32_t half = n / 2;
+    const float r = w ? inverse_rms(x, n, eps) : 1.0f, *cosine = turn, *sine = turn + half;
+    uint32_t i = 0;
+    for (; i + LANES <= half; i += LANES) {
+        const vf one = (vf){0} + 1.0f;
+        const vf a = *(const vf *)(x + i) * r * (w ? *(const vf *)(w + i) : one);
+        const vf b = *(const vf *)(x + half + i) * r * (w ? *(const vf *)(w + half + i) : one);
+        const vf c = *(const vf *)(cosine + i), s = *(const vf *)(sine + i);
+        *(vf *)(y + i) = a * c - b * s;
+        *(vf *)(y + half + i) = a * s + b * c;
+    }
+    for (; i < half; i++) {
+        const float a = x[i] * r * (w ? w[i] : 1.0f), b = x[half + i] * r * (w ? w[half + i] : 1.0f);
+        y[i] = a * cosine[i] - b * sine[i];
+        y[half + i] = a * sine[i] + b * cosine[i];
+    }
+}
+
+KERNEL void to_halves(const float *x, uint32_t n, uint16_t *y)
+{
+    uint32_t i = 0;
+#if defined(DOT_AVX2)
+    for (; i + LANES <= n; i += LANES)
+        _mm_storeu_si128((void *)(y + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
+#endif
+    for (; i < n; i++) y[i] = f16_of_f32(x[i]);
+}
+
+KERNEL void swiglu(const float *gate, const float *up, float *y, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i += LANES) {
+        const uint32_t m = MIN(n - i, (uint32_t)LANES);
+        float rest[3][LANES] = {{0}};
+        const bool whole = m == LANES;
+        if (!whole) {
+            memcpy(rest[0], gate + i, m * sizeof *gate);
+            memcpy(rest[1], up + i, m * sizeof *up);
+        }
+        const vf a = *(const vf *)(whole ? gate + i : rest[0]);
+        vf e = -a;
+        exp_lanes(&e);
+        *(vf *)(whole ? y + i : rest[2]) = a / (1.0f + e) * *(const vf *)(whole ? up + i : rest[1]);
+        if (!whole) memcpy(y + i, rest[2], m * sizeof *y);
+    }
+}
+
 /* --- attention --------------------------------------------------------------------------------------------------------- */
+
+enum { POSITIONS = 16 }; /* whose scores are turned into weights together; a block starts at a multiple of it */
+
+/* One block of positions as floats, and what the queries have gathered before it. Rows are padded with zeros to whole
+ * vectors. A query without a pair computes twice, the second time into the last row. */
+struct attention_state {
+    float k[POSITIONS][CPU_MAX_HEAD], v[POSITIONS][CPU_MAX_HEAD];
+    float q[CPU_QUERIES + 1][CPU_MAX_HEAD], acc[CPU_QUERIES + 1][CPU_MAX_HEAD];
+    float max[CPU_QUERIES + 1], sum[CPU_QUERIES + 1];
+};
 
 INLINE void half_row(const uint16_t *h, uint32_t n, float *y)
 {
@@ -335,43 +439,112 @@ INLINE void half_row(const uint16_t *h, uint32_t n, float *y)
     for (; i < n; i++) y[i] = f32_of_f16(h[i]);
 }
 
-/* Softmax on the run: when a larger score comes, what was gathered is scaled down. Rows are padded with zeros to whole
- * vectors. */
+/* out = the sums over the lanes of each of v[8] */
+INLINE void sum_eight(const vf *v, vf *out)
+{
+#if defined(DOT_AVX2)
+    const __m256 a = _mm256_hadd_ps(_mm256_hadd_ps((__m256)v[0], (__m256)v[1]), _mm256_hadd_ps((__m256)v[2], (__m256)v[3]));
+    const __m256 b = _mm256_hadd_ps(_mm256_hadd_ps((__m256)v[4], (__m256)v[5]), _mm256_hadd_ps((__m256)v[6], (__m256)v[7]));
+    *out = (vf)_mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+#else
+    for (int i = 0; i < LANES; i++) (*out)[i] = sum_lanes(&v[i]);
+#endif
+}
+
+/* scores[2][POSITIONS] of queries a and b with the block's keys. */
+INLINE void block_scores(const struct attention_state *s, uint32_t a, uint32_t b, uint32_t n_v, float *scores)
+{
+    for (uint32_t p = 0; p < POSITIONS; p += 4) {
+        vf acc[8] = {{0}}, sums;
+        for (uint32_t i = 0; i < n_v * LANES; i += LANES) {
+            const vf qa = *(const vf *)(s->q[a] + i), qb = *(const vf *)(s->q[b] + i);
+            UNROLL for (uint32_t j = 0; j < 4; j++)
+            {
+                const vf k = *(const vf *)(s->k[p + j] + i);
+                acc[j] += qa * k;
+                acc[4 + j] += qb * k;
+            }
+        }
+        sum_eight(acc, &sums);
+        memcpy(scores + p, &sums, 16);
+        memcpy(scores + POSITIONS + p, (const char *)&sums + 16, 16);
+    }
+}
+
+/* Turns query i's first n scores into weights; what was gathered is scaled down when a larger score comes. */
+INLINE void block_softmax(struct attention_state *s, uint32_t i, uint32_t n, uint32_t n_v, float *scores)
+{
+    float max = s->max[i];
+    for (uint32_t p = n; p < POSITIONS; p++) scores[p] = -INFINITY;
+    for (uint32_t p = 0; p < n; p++) max = scores[p] > max ? scores[p] : max;
+    vf w[POSITIONS / LANES], sum = {0};
+    UNROLL for (uint32_t j = 0; j < POSITIONS / LANES; j++)
+    {
+        w[j] = *(const vf *)(scores + j * LANES) - max;
+        exp_lanes(&w[j]);
+        *(vf *)(scores + j * LANES) = w[j];
+        sum += w[j];
+    }
+    if (max > s->max[i]) {
+        vf shrink = (vf){0} + (s->max[i] - max);
+        exp_lanes(&shrink);
+        s->sum[i] *= shrink[0];
+        for (uint32_t j = 0; j < n_v * LANES; j += LANES) *(vf *)(s->acc[i] + j) *= shrink;
+        s->max[i] = max;
+    }
+    s->sum[i] += sum_lanes(&sum);
+}
+
+/* acc of queries a and b += weights[2][POSITIONS] . the block's first n values. */
+INLINE void block_values(struct attention_state *s, uint32_t a, uint32_t b, uint32_t n, uint32_t n_v, const float *weights)
+{
+    for (uint32_t i = 0; i < n_v * LANES; i += 2 * LANES) { /* a row has room for two vectors at its end */
+        vf *to_a = (vf *)(s->acc[a] + i), *to_b = (vf *)(s->acc[b] + i);
+        vf a0 = to_a[0], a1 = to_a[1], b0 = to_b[0], b1 = to_b[1];
+        for (uint32_t p = 0; p < n; p++) {
+            const vf v0 = *(const vf *)(s->v[p] + i), v1 = *(const vf *)(s->v[p] + i + LANES);
+            a0 += v0 * weights[p];
+            a1 += v1 * weights[p];
+            b0 += v0 * weights[POSITIONS + p];
+            b1 += v1 * weights[POSITIONS + p];
+        }
+        to_a[0] = a0, to_a[1] = a1, to_b[0] = b0, to_b[1] = b1;
+    }
+}
+
 KERNEL void attention(const struct cpu_attention *a)
 {
-    const uint32_t E = a->E, n_v = (E + LANES - 1) / LANES;
-    float q[CPU_TILE_HEADS][CPU_MAX_HEAD], acc[CPU_TILE_HEADS][CPU_MAX_HEAD], k[CPU_MAX_HEAD], v[CPU_MAX_HEAD];
-    float max[CPU_TILE_HEADS];
-    double sum[CPU_TILE_HEADS];
-    memset(k + (n_v - 1) * LANES, 0, LANES * sizeof *k);
-    memset(v + (n_v - 1) * LANES, 0, LANES * sizeof *v);
-    for (uint32_t h = 0; h < a->n_heads; h++) {
-        memset(acc[h], 0, n_v * LANES * sizeof(float));
-        memset(q[h] + (n_v - 1) * LANES, 0, LANES * sizeof(float));
-        for (uint32_t i = 0; i < E; i++) q[h][i] = a->q[h * E + i] * a->scale;
-        max[h] = -INFINITY;
-        sum[h] = 0;
+    const uint32_t E = a->E, n_v = (E + LANES - 1) / LANES, n_queries = a->n_tokens * a->n_heads;
+    const uint64_t n_last = a->n + a->n_tokens - 1;
+    struct attention_state s;
+    float scores[2 * POSITIONS];
+    memset(&s, 0, sizeof s);
+    for (uint32_t i = 0; i < n_queries; i++) {
+        const float *q = a->q + (i / a->n_heads) * a->token_stride + i % a->n_heads * E;
+        for (uint32_t j = 0; j < E; j++) s.q[i][j] = q[j] * a->scale;
+        s.max[i] = -INFINITY;
     }
-    for (uint64_t p = 0; p < a->n; p++) {
-        half_row(a->k + p * a->stride, E, k);
-        half_row(a->v + p * a->stride, E, v);
-        for (uint32_t h = 0; h < a->n_heads; h++) {
-            vf s = {0};
-            for (uint32_t i = 0; i < n_v; i++) s += *(const vf *)(q[h] + i * LANES) * *(const vf *)(k + i * LANES);
-            const float score = sum_lanes(&s);
-            if (score > max[h]) {
-                const float shrink = expf(max[h] - score);
-                for (uint32_t i = 0; i < n_v; i++) *(vf *)(acc[h] + i * LANES) *= shrink;
-                sum[h] *= (double)shrink;
-                max[h] = score;
+    for (uint64_t first = 0; first < n_last; first += POSITIONS) {
+        for (uint64_t p = first; p < MIN(first + POSITIONS, n_last); p++) {
+            half_row(a->k + p * a->stride, E, s.k[p - first]);
+            half_row(a->v + p * a->stride, E, s.v[p - first]);
+        }
+        for (uint32_t t = 0; t < a->n_tokens; t++) {
+            if (first >= a->n + t) continue;
+            const uint32_t n = (uint32_t)MIN(a->n + t - first, (uint64_t)POSITIONS);
+            for (uint32_t h = 0; h < a->n_heads; h += 2) {
+                const uint32_t one = t * a->n_heads + h, two = h + 1 < a->n_heads ? one + 1 : CPU_QUERIES;
+                block_scores(&s, one, two, n_v, scores);
+                block_softmax(&s, one, n, n_v, scores);
+                block_softmax(&s, two, n, n_v, scores + POSITIONS);
+                block_values(&s, one, two, n, n_v, scores);
             }
-            const float weight = expf(score - max[h]);
-            for (uint32_t i = 0; i < n_v; i++) *(vf *)(acc[h] + i * LANES) += *(const vf *)(v + i * LANES) * weight;
-            sum[h] += (double)weight;
         }
     }
-    for (uint32_t h = 0; h < a->n_heads; h++)
-        for (uint32_t i = 0; i < E; i++) a->y[h * E + i] = (float)((double)acc[h][i] / sum[h]);
+    for (uint32_t i = 0; i < n_queries; i++) {
+        float *y = a->y + (i / a->n_heads) * a->token_stride + i % a->n_heads * E;
+        for (uint32_t j = 0; j < E; j++) y[j] = s.acc[i][j] / s.sum[i];
+    }
 }
 
 /* --- the set --------------------------------------------------------------------------------------------------------------- */
@@ -382,4 +555,5 @@ KERNEL void attention(const struct cpu_attention *a)
 #define JOIN(a, b)    JOIN_OF(a, b)
 
 const struct cpu_kernels JOIN(cpu_kernels_, SET) = {.name = TEXT(SET), .round_input = round_input, .product = product,
-                                                    .convert = convert, .dot = dot, .attention = attention};
+                                                    .convert = convert, .dot = dot, .rms_norm = rms_norm, .norm_rope = norm_rope,
+                                                    .to_halves = to_halves, .swiglu = swiglu, .attention = attention};
