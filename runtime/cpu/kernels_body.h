@@ -424,19 +424,21 @@ KERNEL void swiglu(const float *gate, const float *up, float *y, uint32_t n)
 
 enum { POSITIONS = 16 }; /* whose scores are turned into weights together; a block starts at a multiple of it */
 
-/* One block of positions as floats, and what the queries have gathered before it. Rows are padded with zeros to whole
- * vectors. A query without a pair computes twice, the second time into the last row. */
+/* One block of positions as floats, and what the queries have gathered before it. Rows are padded with zeros to a whole
+ * number of pairs of vectors. A query without a pair computes twice, the second time into the last row. */
 struct attention_state {
     float k[POSITIONS][CPU_MAX_HEAD], v[POSITIONS][CPU_MAX_HEAD];
     float q[CPU_QUERIES + 1][CPU_MAX_HEAD], acc[CPU_QUERIES + 1][CPU_MAX_HEAD];
     float max[CPU_QUERIES + 1], sum[CPU_QUERIES + 1];
 };
 
-INLINE void half_row(const uint16_t *h, uint32_t n, float *y)
+/* y[padded] = the n halves at h, then zeros. */
+INLINE void half_row(const uint16_t *h, uint32_t n, uint32_t padded, float *y)
 {
     uint32_t i = 0;
     for (; i + LANES <= n; i += LANES) halves(h + i, (vf *)(y + i));
     for (; i < n; i++) y[i] = f32_of_f16(h[i]);
+    for (; i < padded; i++) y[i] = 0;
 }
 
 /* out = the sums over the lanes of each of v[8] */
@@ -452,11 +454,11 @@ INLINE void sum_eight(const vf *v, vf *out)
 }
 
 /* scores[2][POSITIONS] of queries a and b with the block's keys. */
-INLINE void block_scores(const struct attention_state *s, uint32_t a, uint32_t b, uint32_t n_v, float *scores)
+INLINE void block_scores(const struct attention_state *s, uint32_t a, uint32_t b, uint32_t padded, float *scores)
 {
     for (uint32_t p = 0; p < POSITIONS; p += 4) {
         vf acc[8] = {{0}}, sums;
-        for (uint32_t i = 0; i < n_v * LANES; i += LANES) {
+        for (uint32_t i = 0; i < padded; i += LANES) {
             const vf qa = *(const vf *)(s->q[a] + i), qb = *(const vf *)(s->q[b] + i);
             UNROLL for (uint32_t j = 0; j < 4; j++)
             {
@@ -472,12 +474,19 @@ INLINE void block_scores(const struct attention_state *s, uint32_t a, uint32_t b
 }
 
 /* Turns query i's first n scores into weights; what was gathered is scaled down when a larger score comes. */
-INLINE void block_softmax(struct attention_state *s, uint32_t i, uint32_t n, uint32_t n_v, float *scores)
+INLINE void block_softmax(struct attention_state *s, uint32_t i, uint32_t n, uint32_t padded, float *scores)
 {
-    float max = s->max[i];
+    vf w[POSITIONS / LANES], most, sum = {0};
+    float lanes[LANES], max = s->max[i];
     for (uint32_t p = n; p < POSITIONS; p++) scores[p] = -INFINITY;
-    for (uint32_t p = 0; p < n; p++) max = scores[p] > max ? scores[p] : max;
-    vf w[POSITIONS / LANES], sum = {0};
+    most = *(const vf *)scores;
+    for (uint32_t j = LANES; j < POSITIONS; j += LANES) {
+        const vi more = *(const vf *)(scores + j) > most;
+        most = (vf)(((vi) * (const vf *)(scores + j) & more) | ((vi)most & ~more));
+    }
+    memcpy(lanes, &most, sizeof lanes);
+    for (int j = 0; j < 4; j++) lanes[j] = MAX(lanes[j], lanes[j + 4]);
+    max = MAX(max, MAX(MAX(lanes[0], lanes[1]), MAX(lanes[2], lanes[3])));
     UNROLL for (uint32_t j = 0; j < POSITIONS / LANES; j++)
     {
         w[j] = *(const vf *)(scores + j * LANES) - max;
@@ -489,16 +498,16 @@ INLINE void block_softmax(struct attention_state *s, uint32_t i, uint32_t n, uin
         vf shrink = (vf){0} + (s->max[i] - max);
         exp_lanes(&shrink);
         s->sum[i] *= shrink[0];
-        for (uint32_t j = 0; j < n_v * LANES; j += LANES) *(vf *)(s->acc[i] + j) *= shrink;
+        for (uint32_t j = 0; j < padded; j += LANES) *(vf *)(s->acc[i] + j) *= shrink;
         s->max[i] = max;
     }
     s->sum[i] += sum_lanes(&sum);
 }
 
 /* acc of queries a and b += weights[2][POSITIONS] . the block's first n values. */
-INLINE void block_values(struct attention_state *s, uint32_t a, uint32_t b, uint32_t n, uint32_t n_v, const float *weights)
+INLINE void block_values(struct attention_state *s, uint32_t a, uint32_t b, uint32_t n, uint32_t padded, const float *weights)
 {
-    for (uint32_t i = 0; i < n_v * LANES; i += 2 * LANES) { /* a row has room for two vectors at its end */
+    for (uint32_t i = 0; i < padded; i += 2 * LANES) {
         vf *to_a = (vf *)(s->acc[a] + i), *to_b = (vf *)(s->acc[b] + i);
         vf a0 = to_a[0], a1 = to_a[1], b0 = to_b[0], b1 = to_b[1];
         for (uint32_t p = 0; p < n; p++) {
@@ -514,30 +523,37 @@ INLINE void block_values(struct attention_state *s, uint32_t a, uint32_t b, uint
 
 KERNEL void attention(const struct cpu_attention *a)
 {
-    const uint32_t E = a->E, n_v = (E + LANES - 1) / LANES, n_queries = a->n_tokens * a->n_heads;
+    const uint32_t E = a->E, padded = (E + 2 * LANES - 1) / (2 * LANES) * (2 * LANES), n_queries = a->n_tokens * a->n_heads;
     const uint64_t n_last = a->n + a->n_tokens - 1;
     struct attention_state s;
     float scores[2 * POSITIONS];
-    memset(&s, 0, sizeof s);
-    for (uint32_t i = 0; i < n_queries; i++) {
+    for (uint32_t i = 0; i <= CPU_QUERIES; i++) {
+        if (i >= n_queries && i < CPU_QUERIES) continue;
         const float *q = a->q + (i / a->n_heads) * a->token_stride + i % a->n_heads * E;
-        for (uint32_t j = 0; j < E; j++) s.q[i][j] = q[j] * a->scale;
+        for (uint32_t j = 0; j < padded; j++) s.q[i][j] = j < E && i < n_queries ? q[j] * a->scale : 0;
+        memset(s.acc[i], 0, padded * sizeof(float));
         s.max[i] = -INFINITY;
+        s.sum[i] = 0;
     }
     for (uint64_t first = 0; first < n_last; first += POSITIONS) {
-        for (uint64_t p = first; p < MIN(first + POSITIONS, n_last); p++) {
-            half_row(a->k + p * a->stride, E, s.k[p - first]);
-            half_row(a->v + p * a->stride, E, s.v[p - first]);
+        for (uint64_t p = first; p < first + POSITIONS; p++) { /* rows past the last are computed, but not used */
+            if (p + POSITIONS < n_last) /* the hardware does not foresee short rows far apart */
+                for (uint32_t j = 0; j < E; j += 32) {
+                    __builtin_prefetch(a->k + (p + POSITIONS) * a->stride + j);
+                    __builtin_prefetch(a->v + (p + POSITIONS) * a->stride + j);
+                }
+            half_row(a->k + p * a->stride, p < n_last ? E : 0, padded, s.k[p - first]);
+            half_row(a->v + p * a->stride, p < n_last ? E : 0, padded, s.v[p - first]);
         }
         for (uint32_t t = 0; t < a->n_tokens; t++) {
             if (first >= a->n + t) continue;
             const uint32_t n = (uint32_t)MIN(a->n + t - first, (uint64_t)POSITIONS);
             for (uint32_t h = 0; h < a->n_heads; h += 2) {
                 const uint32_t one = t * a->n_heads + h, two = h + 1 < a->n_heads ? one + 1 : CPU_QUERIES;
-                block_scores(&s, one, two, n_v, scores);
-                block_softmax(&s, one, n, n_v, scores);
-                block_softmax(&s, two, n, n_v, scores + POSITIONS);
-                block_values(&s, one, two, n, n_v, scores);
+                block_scores(&s, one, two, padded, scores);
+                block_softmax(&s, one, n, padded, scores);
+                block_softmax(&s, two, n, padded, scores + POSITIONS);
+                block_values(&s, one, two, n, padded, scores);
             }
         }
     }
