@@ -7,7 +7,7 @@
 
 enum {
     CPU_GROUP = 8,       /* rows that are interleaved and multiplied side by side */
-    CPU_TILE = 4,        /* tokens that share one unpacked block of weights */
+    CPU_TILE = 8,        /* tokens that share one unpacked block of weights */
     CPU_BLOCK = 32,      /* weights, and activations, in a block */
     CPU_ROWS = 4,        /* rows of F32, F16, BF16 that are converted and multiplied together */
     CPU_QUERIES = 16,    /* heads times tokens that share one pass over a KV head */

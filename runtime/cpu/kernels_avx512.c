@@ -5,6 +5,7 @@
 #define TARGET           __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")))
 #define DOT_AVX2         1
 #define DOT_VNNI(s, u, x) _mm256_dpbusd_epi32(s, u, x)
+#define HAS_32_REGISTERS 1
 #include "kernels_body.h"
 #else
 typedef int nothing_here;

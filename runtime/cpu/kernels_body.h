@@ -2,9 +2,8 @@
  *   SET       the set's name
  *   TARGET    the attribute that lets a function use the instruction set, or nothing
  *   DOT_AVX2  to multiply with AVX2 (and F16C); DOT_VNNI(sum, u8, s8) where the processor has that instruction
- * Written over vectors of 8 floats, a GCC and Clang extension that every target can lower; intrinsics only where that is
- * not enough. Vectors go by pointer, since baseline processors have no register for them. The order of every sum is
- * fixed by K alone, the same for every batch size. */
+ * Written over vectors of LANES floats, a GCC and Clang extension that every target can lower; intrinsics only where that
+ * is not enough. The order of every sum is fixed by K alone, the same for every batch size. */
 #include "cpu.h"
 #include "kernels.h"
 #include "quant.h"
@@ -24,19 +23,26 @@
 #define UNROLL _Pragma("clang loop unroll(full)")
 #endif
 
+/* A compiler makes poor work of vectors wider than the processor's. */
+#if defined(DOT_AVX2)
 enum { LANES = 8 };
-typedef float vf __attribute__((vector_size(32), aligned(4), may_alias));
-typedef int32_t vi __attribute__((vector_size(32), aligned(4), may_alias));
-typedef uint32_t vu __attribute__((vector_size(32), aligned(4), may_alias));
-typedef uint16_t vw __attribute__((vector_size(32), aligned(2), may_alias)); /* 32 bytes, shifted in pairs */
-typedef uint16_t vh __attribute__((vector_size(16), aligned(2), may_alias));
+#else
+enum { LANES = 4 };
+#endif
+#define VECTOR(align) __attribute__((vector_size(4 * LANES), aligned(align), may_alias))
+typedef float vf VECTOR(4);
+typedef int32_t vi VECTOR(4);
+typedef uint32_t vu VECTOR(4);
+typedef uint16_t vw VECTOR(2); /* bytes, shifted in pairs */
+typedef int16_t vs VECTOR(2);
+typedef uint16_t vh __attribute__((vector_size(2 * LANES), aligned(2), may_alias));
 
 #define INLINE static inline __attribute__((always_inline)) TARGET
 #define KERNEL static TARGET
 
 /* --- loads ------------------------------------------------------------------------------------------------------------ */
 
-/* *y = the 8 halves at h; exact, with infinities and NaN. */
+/* *y = the halves at h; exact, with infinities and NaN. */
 INLINE void halves(const void *h, vf *y)
 {
 #if defined(DOT_AVX2)
@@ -50,7 +56,7 @@ INLINE void halves(const void *h, vf *y)
 #endif
 }
 
-/* *y = the 8 signed bytes at p */
+/* *y = the signed bytes at p */
 INLINE void signed_bytes(const uint8_t *p, vf *y)
 {
 #if defined(DOT_AVX2)
@@ -67,8 +73,8 @@ INLINE void signed_bytes(const uint8_t *p, vf *y)
 INLINE float largest(const float *x)
 {
     vu max = {0};
-    for (int i = 0; i < CPU_BLOCK; i += LANES) { /* as integers, where NaN is above infinity */
-        const vu a = *(const vu *)(const void *)(x + i) & 0x7fffffffu, more = (vu)(a > max);
+    for (int i = 0; i < CPU_BLOCK; i += LANES) { /* as integers, where NaN is above infinity; signed compares are cheaper */
+        const vu a = *(const vu *)(const void *)(x + i) & 0x7fffffffu, more = (vu)((vi)a > (vi)max);
         max = (a & more) | (max & ~more);
     }
     uint32_t all[LANES], m = 0;
@@ -88,15 +94,16 @@ KERNEL void round_input(const float *x, uint32_t k, uint32_t t, const struct cpu
         const float max = largest(x);
         const bool finite = max <= FLT_MAX;
         const float scale = finite && max > 1e-30f ? 127.0f / max : 0;
-        vi wide[4];
-        for (int i = 0; i < 4; i++) {
+        vi wide[CPU_BLOCK / LANES], half[2] = {{0}};
+        UNROLL for (int i = 0; i < CPU_BLOCK / LANES; i++)
+        {
             vf v = {0};
             if (finite) v = *(const vf *)(x + LANES * i) * scale;
             wide[i] = __builtin_convertvector((v + 0x1.8p23f) - 0x1.8p23f, vi); /* to nearest, ties to even */
+            half[i * LANES / 16] += wide[i];
         }
-        const vi first = wide[0] + wide[1], second = wide[2] + wide[3];
         int32_t sum[2] = {0, 0};
-        for (int i = 0; i < LANES; i++) sum[0] += first[i], sum[1] += second[i];
+        for (int i = 0; i < LANES; i++) sum[0] += half[0][i], sum[1] += half[1][i];
 #if defined(DOT_AVX2)
         const __m256i low = _mm256_packs_epi32((__m256i)wide[0], (__m256i)wide[1]);
         const __m256i high = _mm256_packs_epi32((__m256i)wide[2], (__m256i)wide[3]);
@@ -130,49 +137,57 @@ INLINE void iq4(vw *q)
     const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)quant_iq4));
     *q = (vw)_mm256_shuffle_epi8(table, (__m256i)*q);
 #else
-    uint8_t bytes[32];
+    uint8_t bytes[sizeof *q];
     memcpy(bytes, q, sizeof bytes);
-    for (int i = 0; i < 32; i++) bytes[i] = (uint8_t)quant_iq4[bytes[i]];
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)quant_iq4[bytes[i]];
     memcpy(q, bytes, sizeof bytes);
 #endif
 }
 
-/* q[j] = weights 4j .. 4j+3 of the eight rows, a byte each, from the planes at w (pack.c). */
+INLINE void load_plane(const uint8_t *w, int i, vw *plane) { *plane = *(const vw *)(const void *)(w + 4 * CPU_GROUP * i); }
+
+/* *q |= bits of the plane, moved up (or down, where negative) and masked. */
+INLINE void add_bits(const uint8_t *w, int i, int up, int mask, vw *q)
+{
+    vw plane;
+    load_plane(w, i, &plane);
+    *q |= (up >= 0 ? plane << (up & 7) : plane >> (-up & 7)) & (vw)((vw){0} + (uint16_t)mask);
+}
+
+/* q[j] = weights 4j .. 4j+3 of LANES rows, a byte each, from the planes at w (pack.c). */
 INLINE void unpack(const struct cpu_form f, const uint8_t *w, vw *q)
 {
-    const vw *plane = (const vw *)(const void *)w;
     UNROLL for (int j = 0; j < 8; j++)
     {
-        if (f.bits == 8) q[j] = plane[j];
-        else if (f.bits >= 4) q[j] = (j % 2 ? plane[j / 2] >> 4 : plane[j / 2]) & 0x0f0f;
-        else q[j] = plane[j / 4] >> j % 4 * 2 & 0x0303;
-        if (f.bits == 6) {
-            const int up = 4 - j % 4 * 2;
-            q[j] |= (up >= 0 ? plane[4 + j / 4] << (up & 7) : plane[4 + j / 4] >> (-up & 7)) & 0x3030;
-        }
-        if (f.bits == 5 || f.bits == 3) {
-            const vw last = plane[f.bits == 5 ? 4 : 2];
-            const int up = f.bits - 1 - j;
-            const vw shifted = up >= 0 ? last << (up & 7) : last >> (-up & 7);
-            if (f.bits == 5) q[j] |= shifted & 0x1010;
-            else q[j] |= shifted & 0x0404;
-        }
+        q[j] = (vw){0};
+        if (f.bits == 8) load_plane(w, j, &q[j]);
+        else if (f.bits >= 4) add_bits(w, j / 2, j % 2 * -4, 0x0f0f, &q[j]);
+        else add_bits(w, j / 4, j % 4 * -2, 0x0303, &q[j]);
+        if (f.bits == 6) add_bits(w, 4 + j / 4, 4 - j % 4 * 2, 0x3030, &q[j]);
+        if (f.bits == 5) add_bits(w, 4, 4 - j, 0x1010, &q[j]);
+        if (f.bits == 3) add_bits(w, 2, 2 - j, 0x0404, &q[j]);
         if (f.iq4) iq4(&q[j]);
         if (is_signed(f) && RAISED != 0) q[j] ^= 0x8080;
     }
 }
 
+#if !defined(DOT_AVX2)
+INLINE int32_t two_bytes(int8_t low, int8_t high) { return (int32_t)((uint32_t)(uint16_t)low | (uint32_t)(uint16_t)high << 16); }
+#endif
+
 /* sums[g][r] = row r's sum over group g of the products of the block's weights q and activations x [32]. Exact. */
 INLINE void dot_block(const struct cpu_form f, const vw *q, const int8_t *x, vi *sums)
 {
     const int per_group = 8 / f.groups;
+#if !defined(DOT_VNNI)
+    /* Pairs of products are added in 16 bits: 2 * 127 * (2^bits - 1) of them as long as that holds. */
+    const int chain = is_signed(f) ? 1 : f.bits == 6 ? 2 : f.bits == 5 ? 4 : per_group;
+#endif
 #if defined(DOT_AVX2)
     UNROLL for (int g = 0; g < f.groups; g++)
     {
         __m256i sum = _mm256_setzero_si256();
 #if !defined(DOT_VNNI)
-        /* Pairs of products are added in 16 bits: 2 * 127 * (2^bits - 1) of them as long as that holds. */
-        const int chain = is_signed(f) ? 1 : f.bits == 6 ? 2 : f.bits == 5 ? 4 : per_group;
         __m256i pairs = _mm256_setzero_si256();
 #endif
         UNROLL for (int i = 0; i < per_group; i++)
@@ -194,60 +209,73 @@ INLINE void dot_block(const struct cpu_form f, const vw *q, const int8_t *x, vi 
         sums[g] = (vi)sum;
     }
 #else
-    for (int g = 0; g < f.groups; g++) {
-        int32_t sum[CPU_GROUP] = {0};
-        for (int i = 0; i < per_group; i++) {
+    UNROLL for (int g = 0; g < f.groups; g++)
+    {
+        vi sum = {0};
+        vs pairs = {0};
+        UNROLL for (int i = 0; i < per_group; i++)
+        {
             const int j = g * per_group + i;
-            int8_t w[32];
-            memcpy(w, &q[j], sizeof w);
-            for (int r = 0; r < CPU_GROUP; r++)
-                for (int c = 0; c < 4; c++) sum[r] += w[4 * r + c] * x[4 * j + c];
+            const vs even = (vs)((vi){0} + two_bytes(x[4 * j], x[4 * j + 2])), odd = (vs)((vi){0} + two_bytes(x[4 * j + 1], x[4 * j + 3]));
+            vs low = (vs)(q[j] & 0xff), high = (vs)(q[j] >> 8);
+            if (is_signed(f)) low = (vs)(q[j] << 8) >> 8, high = (vs)q[j] >> 8;
+            const vs p = low * even + high * odd;
+            if (i % chain) pairs += p;
+            else pairs = p;
+            if (i % chain == chain - 1) sum += ((vi)((vu)pairs << 16) >> 16) + ((vi)pairs >> 16);
         }
-        memcpy(&sums[g], sum, sizeof sum);
+        sums[g] = sum;
     }
 #endif
 }
 
-/* One group of rows with `tile` rows of x, from row t on; those past n_x repeat the last. */
-INLINE void product_tile(const struct cpu_form f, const uint8_t *w, const struct cpu_input *x, uint32_t t, uint32_t n_x,
-                         const int tile, uint32_t k, float *out)
+/* scale[g], min[g]: what the sums of group g of one block are multiplied with, and what of the sums of x is added, for LANES
+ * rows from `row` on; d, m: of the super-block; w: the block. */
+INLINE void block_scales(const struct cpu_form f, const uint8_t *w, int row, const vf *d, const vf *m, vf *scale, vf *min)
 {
     const bool small = f.blocks > 1;
-    const int offset = is_signed(f) ? RAISED : f.offset;
+    UNROLL for (int g = 0; g < f.groups; g++)
+    {
+        scale[g] = *d;
+        if (small) {
+            signed_bytes(w + CPU_GROUP * g + row, &scale[g]);
+            scale[g] *= *d;
+        }
+        if (f.min && small) {
+            signed_bytes(w + CPU_GROUP * (f.groups + g) + row, &min[g]);
+            min[g] *= *m;
+        } else if (f.min) min[g] = *m;
+        else min[g] = scale[g] * (float)-(is_signed(f) ? RAISED : f.offset);
+    }
+}
+
+/* LANES rows of the group, from `row` on, with `tile` rows of x, from t on; those past n_x repeat the last. */
+INLINE void product_tile(const struct cpu_form f, const uint8_t *w, int row, const struct cpu_input *x, uint32_t t,
+                         uint32_t n_x, const int tile, uint32_t k, float *out)
+{
+    const bool has_min = f.min || (is_signed(f) ? RAISED : f.offset) != 0;
+    const int halves_bytes = 2 * CPU_GROUP * (f.min ? 2 : 1);
+    const int scales_bytes = f.blocks > 1 ? CPU_GROUP * f.groups * (f.min ? 2 : 1) : 0;
     const uint32_t n_blocks = k / CPU_BLOCK;
     const int8_t *xq[CPU_TILE];
     const float *xd[CPU_TILE], *xs[CPU_TILE];
     vf acc[CPU_TILE] = {{0}};
     for (int i = 0; i < tile; i++) {
-        const uint64_t row = t + MIN((uint32_t)i, n_x - 1);
-        xq[i] = x->q + row * k;
-        xd[i] = x->d + row * n_blocks;
-        xs[i] = f.groups == 1 ? x->s32 + row * n_blocks : x->s16 + row * n_blocks * 2;
+        const uint64_t x_row = t + MIN((uint32_t)i, n_x - 1);
+        xq[i] = x->q + x_row * k;
+        xd[i] = x->d + x_row * n_blocks;
+        xs[i] = f.groups == 1 ? x->s32 + x_row * n_blocks : x->s16 + x_row * n_blocks * 2;
     }
-    for (uint32_t first = 0; first < n_blocks; first += f.blocks) {
-        vf d, m;
-        halves(w, &d);
-        if (f.min) halves(w + 16, &m);
-        w += f.min ? 32 : 16;
-        for (uint32_t b = first; b < first + f.blocks; b++) {
+    for (uint32_t first = 0; first < n_blocks; first += f.blocks, w += halves_bytes) {
+        const uint8_t *block = w + halves_bytes;
+        vf d, m = {0};
+        halves(w + 2 * row, &d);
+        if (f.min) halves(w + 2 * (CPU_GROUP + row), &m);
+        for (uint32_t b = first; b < first + f.blocks; b++, block += scales_bytes + CPU_BLOCK * f.bits) {
             vf scale[2], min[2];
             vw q[8];
-            UNROLL for (int g = 0; g < f.groups; g++)
-            {
-                scale[g] = d;
-                if (small) {
-                    signed_bytes(w + 8 * g, &scale[g]);
-                    scale[g] *= d;
-                }
-                if (f.min && small) {
-                    signed_bytes(w + 8 * (f.groups + g), &min[g]);
-                    min[g] *= m;
-                } else if (f.min) min[g] = m;
-                else if (offset) min[g] = scale[g] * (float)-offset;
-            }
-            w += small ? 8 * f.groups * (f.min ? 2 : 1) : 0;
-            unpack(f, w, q);
-            w += CPU_BLOCK * f.bits;
+            block_scales(f, block, row, &d, &m, scale, min);
+            unpack(f, block + scales_bytes + 4 * row, q);
             UNROLL for (int i = 0; i < tile; i++)
             {
                 vi sums[2];
@@ -255,14 +283,21 @@ INLINE void product_tile(const struct cpu_form f, const uint8_t *w, const struct
                 UNROLL for (int g = 0; g < f.groups; g++)
                 {
                     acc[i] += __builtin_convertvector(sums[g], vf) * (scale[g] * xd[i][b]);
-                    if (f.min || offset) acc[i] += min[g] * xs[i][b * f.groups + (uint32_t)g];
+                    if (has_min) acc[i] += min[g] * xs[i][b * f.groups + (uint32_t)g];
                 }
             }
         }
+        w += f.blocks * (scales_bytes + CPU_BLOCK * f.bits);
     }
     for (int i = 0; i < tile; i++)
-        if ((uint32_t)i < n_x) *(vf *)(out + i * CPU_GROUP) = acc[i];
+        if ((uint32_t)i < n_x) *(vf *)(out + i * CPU_GROUP + row) = acc[i];
 }
+
+#if defined(__aarch64__)
+#define HAS_32_REGISTERS 1
+#elif !defined(HAS_32_REGISTERS)
+#define HAS_32_REGISTERS 0
+#endif
 
 /* A function a type, since each takes all registers; n_x 1 is decoding, where speed is that of memory. */
 #define PRODUCT(type, ...)                                                                                   \
@@ -270,8 +305,13 @@ INLINE void product_tile(const struct cpu_form f, const uint8_t *w, const struct
                                                          uint32_t n_x, uint32_t k, float *out)               \
     {                                                                                                        \
         const struct cpu_form f = {__VA_ARGS__};                                                             \
-        if (n_x == 1) product_tile(f, w, x, t, 1, 1, k, out);                                                \
-        else product_tile(f, w, x, t, n_x, CPU_TILE, k, out);                                                \
+        for (int row = 0; row < CPU_GROUP; row += LANES) {                                                   \
+            if (n_x == 1) product_tile(f, w, row, x, t, 1, 1, k, out);                                       \
+            else if (n_x > 4 && HAS_32_REGISTERS) product_tile(f, w, row, x, t, n_x, 8, k, out);             \
+            else                                                                                             \
+                for (uint32_t i = 0; i < n_x; i += 4)                                                        \
+                    product_tile(f, w, row, x, t + i, MIN(n_x - i, 4u), 4, k, out + i * CPU_GROUP);          \
+        }                                                                                                    \
     }
 CPU_FORMS(PRODUCT)
 
@@ -299,7 +339,8 @@ INLINE float sum_lanes(const vf *v)
 {
     float a[LANES];
     memcpy(a, v, sizeof a);
-    return ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]));
+    for (int i = 0; i + 4 < LANES; i++) a[i] += a[i + 4];
+    return (a[0] + a[2]) + (a[1] + a[3]);
 }
 
 INLINE void dot_tile(const float *const *rows, const float *x, uint32_t n_x, uint32_t k, float *out)
@@ -441,15 +482,15 @@ INLINE void half_row(const uint16_t *h, uint32_t n, uint32_t padded, float *y)
     for (; i < padded; i++) y[i] = 0;
 }
 
-/* out = the sums over the lanes of each of v[8] */
-INLINE void sum_eight(const vf *v, vf *out)
+/* out[8] = the sums over the lanes of each of v[8] */
+INLINE void sum_eight(const vf *v, float *out)
 {
 #if defined(DOT_AVX2)
     const __m256 a = _mm256_hadd_ps(_mm256_hadd_ps((__m256)v[0], (__m256)v[1]), _mm256_hadd_ps((__m256)v[2], (__m256)v[3]));
     const __m256 b = _mm256_hadd_ps(_mm256_hadd_ps((__m256)v[4], (__m256)v[5]), _mm256_hadd_ps((__m256)v[6], (__m256)v[7]));
-    *out = (vf)_mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+    _mm256_storeu_ps(out, _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31)));
 #else
-    for (int i = 0; i < LANES; i++) (*out)[i] = sum_lanes(&v[i]);
+    for (int i = 0; i < 8; i++) out[i] = sum_lanes(&v[i]);
 #endif
 }
 
@@ -457,7 +498,8 @@ INLINE void sum_eight(const vf *v, vf *out)
 INLINE void block_scores(const struct attention_state *s, uint32_t a, uint32_t b, uint32_t padded, float *scores)
 {
     for (uint32_t p = 0; p < POSITIONS; p += 4) {
-        vf acc[8] = {{0}}, sums;
+        vf acc[8] = {{0}};
+        float sums[8];
         for (uint32_t i = 0; i < padded; i += LANES) {
             const vf qa = *(const vf *)(s->q[a] + i), qb = *(const vf *)(s->q[b] + i);
             UNROLL for (uint32_t j = 0; j < 4; j++)
@@ -467,9 +509,9 @@ INLINE void block_scores(const struct attention_state *s, uint32_t a, uint32_t b
                 acc[4 + j] += qb * k;
             }
         }
-        sum_eight(acc, &sums);
-        memcpy(scores + p, &sums, 16);
-        memcpy(scores + POSITIONS + p, (const char *)&sums + 16, 16);
+        sum_eight(acc, sums);
+        memcpy(scores + p, sums, 4 * sizeof *sums);
+        memcpy(scores + POSITIONS + p, sums + 4, 4 * sizeof *sums);
     }
 }
 
@@ -481,12 +523,12 @@ INLINE void block_softmax(struct attention_state *s, uint32_t i, uint32_t n, uin
     for (uint32_t p = n; p < POSITIONS; p++) scores[p] = -INFINITY;
     most = *(const vf *)scores;
     for (uint32_t j = LANES; j < POSITIONS; j += LANES) {
-        const vi more = *(const vf *)(scores + j) > most;
-        most = (vf)(((vi) * (const vf *)(scores + j) & more) | ((vi)most & ~more));
+        const vf next = *(const vf *)(scores + j);
+        const vi more = next > most;
+        most = (vf)(((vi)next & more) | ((vi)most & ~more));
     }
     memcpy(lanes, &most, sizeof lanes);
-    for (int j = 0; j < 4; j++) lanes[j] = MAX(lanes[j], lanes[j + 4]);
-    max = MAX(max, MAX(MAX(lanes[0], lanes[1]), MAX(lanes[2], lanes[3])));
+    for (int j = 0; j < LANES; j++) max = MAX(max, lanes[j]);
     UNROLL for (uint32_t j = 0; j < POSITIONS / LANES; j++)
     {
         w[j] = *(const vf *)(scores + j * LANES) - max;
