@@ -104,14 +104,17 @@ static uint32_t count_joined(const struct op *ops, uint32_t n)
 
 static uint32_t run_products(struct cpu_backend *b, const struct op *ops, uint32_t n)
 {
-    struct products p = {.b = b, .ops = ops, .n_ops = count_joined(ops, n), .input = cpu_input_of(b, ops->T, ops->w->k)};
+    struct products p = {.b = b, .ops = ops, .n_ops = count_joined(ops, n)};
     uint64_t groups = 0;
     bool packed = false;
     for (uint32_t i = 0; i < p.n_ops; i++) {
         groups += n_groups(&ops[i]);
         packed = packed || ops[i].w->parts->packed;
     }
-    if (packed) pool_run(b->pool, ops->T, 4, round_rows, &p);
+    if (packed) {
+        p.input = cpu_input_of(b, ops->T, ops->w->k);
+        pool_run(b->pool, ops->T, 4, round_rows, &p);
+    }
     pool_run(b->pool, groups, MAX(groups / (8 * pool_size(b->pool)), 1u), products, &p);
     return p.n_ops;
 }

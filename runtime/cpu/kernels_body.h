@@ -16,11 +16,23 @@
 #include <immintrin.h>
 #endif
 
+#if defined(__clang__)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define CHECKED 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CHECKED 1
+#endif
 #if !defined(__clang__)
-#pragma GCC optimize("O3,fp-contract=fast") /* -std=c11 would switch fused multiply-add off */
-#define UNROLL _Pragma("GCC unroll 8")
-#else
+#pragma GCC optimize("fp-contract=fast") /* -std=c11 would switch fused multiply-add off */
+#endif
+#if defined(CHECKED) /* loops that are unrolled and checked take a compiler minutes */
+#define UNROLL
+#elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#pragma GCC optimize("O3")
+#define UNROLL _Pragma("GCC unroll 8")
 #endif
 
 /* A compiler makes poor work of vectors wider than the processor's. */
