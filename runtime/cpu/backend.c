@@ -136,8 +136,7 @@ static enum pumice_status weight_create(struct backend *base, const struct weigh
         part->rows = copy;
         return PUMICE_OK;
     }
-    if (b->reference || !cpu_form_find(src->type)) return reserve_scratch(b, (uint64_t)src->k * CPU_ROWS);
-    if (src->lookup) return PUMICE_OK;
+    if (b->reference || src->lookup || !cpu_form_find(src->type)) return reserve_scratch(b, (uint64_t)src->k * CPU_ROWS);
     out->in_place = false; /* op_embed still reads rows of the source, one by one */
     return pack(b, src, part);
 }
@@ -278,7 +277,7 @@ static void info(const struct backend *base, struct pumice_device_info *out)
                                        .memory_bytes = platform_memory_bytes(), .max_allocation_bytes = SIZE_MAX,
                                        .max_storage_range_bytes = SIZE_MAX};
     snprintf(out->name, sizeof out->name, "processor (%s, %u thread%s)",
-             b->reference ? "reference" : cpu_kernels_name(b->kernels), pool_size(b->pool), pool_size(b->pool) == 1 ? "" : "s");
+             b->reference ? "reference" : b->kernels->name, pool_size(b->pool), pool_size(b->pool) == 1 ? "" : "s");
     snprintf(out->driver, sizeof out->driver, "pumice %s", pumice_version());
     snprintf(out->uuid, sizeof out->uuid, "%s", b->reference ? "reference" : "cpu");
 }
@@ -314,7 +313,7 @@ static const char *variant(struct backend *base, uint32_t i)
     const struct cpu_kernels *k = cpu_kernels_variant(i == 0 ? 0 : i - 1);
     if (!k) return NULL;
     b->kernels = k;
-    return cpu_kernels_name(k);
+    return k->name;
 }
 
 static void destroy(struct backend *base)

@@ -92,6 +92,5 @@ uint32_t cpu_run_fast(struct cpu_backend *b, const struct op *ops, uint32_t n);
 
 /* Number i of the sets of kernels that this processor can run, best first, NULL past the last. */
 const struct cpu_kernels *cpu_kernels_variant(uint32_t i);
-const char *cpu_kernels_name(const struct cpu_kernels *k);
 
 #endif

@@ -38,5 +38,3 @@ const struct cpu_kernels *cpu_kernels_variant(uint32_t i)
     usable[n++] = &cpu_kernels_plain;
     return i < n ? usable[i] : NULL;
 }
-
-const char *cpu_kernels_name(const struct cpu_kernels *k) { return k->name; }

@@ -14,13 +14,13 @@ enum {
     CPU_MAX_HEAD = 256,
 };
 
-/* How a quantised type looks when packed: w = d * scale * (q - offset) + m * min, where one d and m serve `blocks` blocks
- * of 32 weights, each with 8 / blocks... see CPU_FORMS; scale and min are 1 where blocks is 1. */
+/* How a quantised type looks when packed (pack.c): w = d * scale * (q - offset) + m * min. One d and one m serve `blocks`
+ * blocks of 32 weights; scale and min are small integers of each block, or of each of its halves, and 1 where blocks is 1. */
 struct cpu_form {
     uint8_t bits;   /* of q; 8: signed bytes */
     uint8_t blocks; /* 1, or 8 with small integer scales */
     uint8_t groups; /* scales in a block: 1, or 2 for 16 weights each */
-    bool min;
+    bool min;       /* there are m and min */
     uint8_t offset;
     bool iq4; /* q stands for quant_iq4[q] */
 };
