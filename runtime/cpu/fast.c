@@ -15,7 +15,8 @@ struct products {
     struct cpu_input input;
 };
 
-/* Group g of CPU_GROUP rows of one product whose rows are floats: converted once, then multiplied with all T rows of x. */
+/* Group g of CPU_GROUP rows of one product whose rows are floats: multiplied as they are if there is one row of x, else
+ * converted once and multiplied with all T. */
 static void float_group(const struct cpu_backend *b, const struct op *op, uint32_t thread, uint32_t g)
 {
     const struct cpu_kernels *kernels = b->kernels;
@@ -24,15 +25,20 @@ static void float_group(const struct cpu_backend *b, const struct op *op, uint32
     const float *x = (const float *)cpu_host(b, op->x) + (uint64_t)op->x_row * K;
     float *y = cpu_host(b, op->y), *scratch = cpu_scratch(b, thread);
     float out[2 * CPU_ROWS];
+    const bool in_place = op->w->type == GGUF_T_F32 || (op->T == 1 && !cpu_form_find(op->w->type));
     for (uint32_t n = g * CPU_GROUP; n < last; n += CPU_ROWS) {
         const uint32_t n_rows = MIN(last - n, (uint32_t)CPU_ROWS);
-        const float *rows[CPU_ROWS];
-        for (uint32_t r = 0; r < CPU_ROWS; r++) rows[r] = scratch + (r < n_rows ? (uint64_t)r * K : 0);
-        for (uint32_t r = 0; r < n_rows; r++)
-            kernels->convert(op->w->type, w->rows + (n + r) * w->row_bytes, scratch + (uint64_t)r * K, K);
+        const uint8_t *rows[CPU_ROWS];
+        for (uint32_t r = 0; r < CPU_ROWS; r++) {
+            const uint32_t i = r < n_rows ? r : 0; /* a row that is missing is computed, but not used */
+            rows[r] = w->rows + (n + i) * w->row_bytes;
+            if (in_place) continue;
+            if (r == i) kernels->convert(op->w->type, rows[r], scratch + (uint64_t)r * K, K);
+            rows[r] = (const uint8_t *)(scratch + (uint64_t)i * K);
+        }
         for (uint64_t t = 0; t < op->T; t += 2) {
             const uint32_t n_x = t + 1 < op->T ? 2 : 1;
-            kernels->dot(rows, x + t * K, n_x, K, out);
+            kernels->dot(in_place ? op->w->type : GGUF_T_F32, rows, x + t * K, n_x, K, out);
             for (uint32_t i = 0; i < n_x; i++)
                 for (uint32_t r = 0; r < n_rows; r++) {
                     float *to = &y[(t + i) * N + n + r];

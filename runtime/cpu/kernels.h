@@ -68,8 +68,8 @@ struct cpu_kernels {
                     float *out);
     /* y[k] = the k weights at `row`; F32, F16 or BF16. */
     void (*convert)(uint32_t type, const uint8_t *row, float *y, uint32_t k);
-    /* out[t * CPU_ROWS + r] = rows[r] . x[t, :], for all CPU_ROWS rows and n_x rows of x [n_x, k], n_x 1 or 2. */
-    void (*dot)(const float *const *rows, const float *x, uint32_t n_x, uint32_t k, float *out);
+    /* out[t * CPU_ROWS + r] = rows[r] . x[t, :], for all CPU_ROWS rows and n_x rows of x [n_x, k]; n_x is 1, or 2 for F32. */
+    void (*dot)(uint32_t type, const uint8_t *const *rows, const float *x, uint32_t n_x, uint32_t k, float *out);
     /* y[n] = x[n] / sqrt(mean(x^2) + eps) * w[n]; y may be x. */
     void (*rms_norm)(const float *x, const float *w, float eps, uint32_t n, float *y);
     /* The same for a head, w NULL: not normalised; then each pair (i, i + n/2) turned by the angle whose cosine is turn[i]

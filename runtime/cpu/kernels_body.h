@@ -60,7 +60,9 @@ INLINE void halves(const void *h, vf *y)
 #if defined(DOT_AVX2)
     *y = (vf)_mm256_cvtph_ps(_mm_loadu_si128(h));
 #else
-    const vu w = __builtin_convertvector(*(const vh *)h, vu);
+    vh bits;
+    memcpy(&bits, h, sizeof bits);
+    const vu w = __builtin_convertvector(bits, vu);
     const vu rest = (w & 0x7fffu) << 13, sign = (w & 0x8000u) << 16;
     const vu special = (vu)(rest >= 0x0f800000u) & 0x7f800000u;
     const vf scaled = (vf)rest * 0x1p112f;
@@ -336,15 +338,27 @@ KERNEL void product(uint32_t type, const uint8_t *group, const struct cpu_input 
 
 /* --- float products ---------------------------------------------------------------------------------------------------------- */
 
+INLINE uint32_t bytes_of(uint32_t type) { return type == GGUF_T_F32 ? 4 : 2; }
+
+/* *y = weights i .. i + LANES - 1 of a row of F32, F16 or BF16, which may lie at any address. */
+INLINE void row_lanes(const uint32_t type, const uint8_t *row, uint32_t i, vf *y)
+{
+    if (type == GGUF_T_F16) halves(row + 2 * i, y);
+    else if (type == GGUF_T_BF16) {
+        vh h;
+        memcpy(&h, row + 2 * i, sizeof h);
+        *y = (vf)(__builtin_convertvector(h, vu) << 16);
+    } else memcpy(y, row + 4 * i, sizeof *y);
+}
+
 KERNEL void convert(uint32_t type, const uint8_t *row, float *y, uint32_t k)
 {
     uint32_t i = 0;
     if (type == GGUF_T_F16)
-        for (; i + LANES <= k; i += LANES) halves(row + 2 * i, (vf *)(y + i));
+        for (; i + LANES <= k; i += LANES) row_lanes(GGUF_T_F16, row, i, (vf *)(y + i));
     if (type == GGUF_T_BF16)
-        for (; i + LANES <= k; i += LANES)
-            *(vu *)(void *)(y + i) = __builtin_convertvector(*(const vh *)(const void *)(row + 2 * i), vu) << 16;
-    quant_dequantize_row(type, row + (type == GGUF_T_F32 ? 4 : 2) * i, y + i, k - i);
+        for (; i + LANES <= k; i += LANES) row_lanes(GGUF_T_BF16, row, i, (vf *)(y + i));
+    quant_dequantize_row(type, row + (size_t)bytes_of(type) * i, y + i, k - i);
 }
 
 INLINE float sum_lanes(const vf *v)
@@ -355,28 +369,38 @@ INLINE float sum_lanes(const vf *v)
     return (a[0] + a[2]) + (a[1] + a[3]);
 }
 
-INLINE void dot_tile(const float *const *rows, const float *x, uint32_t n_x, uint32_t k, float *out)
+INLINE void dot_tile(const uint32_t type, const uint8_t *const *rows, const float *x, const uint32_t n_x, uint32_t k, float *out)
 {
-    vf acc[2][CPU_ROWS];
-    memset(acc, 0, sizeof acc);
+    vf acc[2][CPU_ROWS] = {{{0}}};
     uint32_t i = 0;
-    for (; i + LANES <= k; i += LANES)
+    for (; i + LANES <= k; i += LANES) {
+        vf w[CPU_ROWS];
+        if (n_x == 1 && i % (64 / bytes_of(type)) == 0) /* the next rows, into L2: short streams side by side are not foreseen */
+            for (int r = 0; r < CPU_ROWS; r++)
+                __builtin_prefetch(rows[r] + (size_t)bytes_of(type) * (CPU_ROWS * (size_t)k + i), 0, 2);
+        for (int r = 0; r < CPU_ROWS; r++) row_lanes(type, rows[r], i, &w[r]);
         for (uint32_t t = 0; t < n_x; t++) {
             const vf a = *(const vf *)(x + (uint64_t)t * k + i);
-            for (int r = 0; r < CPU_ROWS; r++) acc[t][r] += a * *(const vf *)(rows[r] + i);
+            for (int r = 0; r < CPU_ROWS; r++) acc[t][r] += a * w[r];
         }
+    }
     for (uint32_t t = 0; t < n_x; t++)
         for (int r = 0; r < CPU_ROWS; r++) {
-            float sum = sum_lanes(&acc[t][r]);
-            for (uint32_t rest = i; rest < k; rest++) sum += x[(uint64_t)t * k + rest] * rows[r][rest];
+            float sum = sum_lanes(&acc[t][r]), w;
+            for (uint32_t rest = i; rest < k; rest++) {
+                quant_dequantize_row(type, rows[r] + (size_t)bytes_of(type) * rest, &w, 1);
+                sum += x[(uint64_t)t * k + rest] * w;
+            }
             out[t * CPU_ROWS + (uint32_t)r] = sum;
         }
 }
 
-KERNEL void dot(const float *const *rows, const float *x, uint32_t n_x, uint32_t k, float *out)
+KERNEL void dot(uint32_t type, const uint8_t *const *rows, const float *x, uint32_t n_x, uint32_t k, float *out)
 {
-    if (n_x == 2) dot_tile(rows, x, 2, k, out);
-    else dot_tile(rows, x, 1, k, out);
+    if (n_x == 2) dot_tile(GGUF_T_F32, rows, x, 2, k, out);
+    else if (type == GGUF_T_F16) dot_tile(GGUF_T_F16, rows, x, 1, k, out);
+    else if (type == GGUF_T_BF16) dot_tile(GGUF_T_BF16, rows, x, 1, k, out);
+    else dot_tile(GGUF_T_F32, rows, x, 1, k, out);
 }
 
 /* --- norm, rotation, activation function ------------------------------------------------------------------------------- */
