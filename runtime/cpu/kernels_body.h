@@ -617,8 +617,8 @@ KERNEL void attention(const struct cpu_attention *a)
         for (uint64_t p = first; p < first + POSITIONS; p++) { /* rows past the last are computed, but not used */
             if (p + POSITIONS < n_last) /* the hardware does not foresee short rows far apart */
                 for (uint32_t j = 0; j < E; j += 32) {
-                    __builtin_prefetch(a->k + (p + POSITIONS) * a->stride + j);
-                    __builtin_prefetch(a->v + (p + POSITIONS) * a->stride + j);
+                    __builtin_prefetch(a->k + (p + POSITIONS) * a->stride + j, 0, 2);
+                    __builtin_prefetch(a->v + (p + POSITIONS) * a->stride + j, 0, 2);
                 }
             half_row(a->k + p * a->stride, p < n_last ? E : 0, padded, s.k[p - first]);
             half_row(a->v + p * a->stride, p < n_last ? E : 0, padded, s.v[p - first]);
