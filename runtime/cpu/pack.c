@@ -15,6 +15,10 @@
 
 #include <string.h>
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O3") /* loading a model is mostly this */
+#endif
+
 #define FORM(type, ...) [GGUF_T_##type] = {__VA_ARGS__},
 static const struct cpu_form forms[] = {CPU_FORMS(FORM)};
 
