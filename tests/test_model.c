@@ -287,6 +287,10 @@ static void test_types(void)
             const double e = nmse(pumice_session_logits(b.session), want, 300);
             CHECK(e < limit_of(types[i]), "%s%s: NMSE %g of cpu against reference", gguf_type(types[i])->name, tied ? " tied" : "", e);
             CHECK(isfinite(e) && want[0] != want[1], "logits say something");
+            const uint64_t hash = pumice_session_logits_hash(b.session);
+            CHECK(pumice_session_rewind(b.session, 0) == PUMICE_OK, "%s", pumice_error());
+            for (size_t n = 1; n < 40; n++) sync_n(&b, n);
+            CHECK(hash_after(&b, 40) == hash, "%s%s: token by token", gguf_type(types[i])->name, tied ? " tied" : "");
             rig_close(&b);
         }
 }
