@@ -85,11 +85,12 @@ struct packing {
 static void pack_groups(void *user, uint32_t thread, uint64_t begin, uint64_t end)
 {
     const struct packing *p = user;
-    const uint32_t n = p->src->n;
+    const struct weight_part *part = p->part;
     (void)thread;
     for (uint64_t g = begin; g < end; g++)
-        cpu_pack_group(p->src->type, p->part->rows + g * CPU_GROUP * p->part->row_bytes, p->part->row_bytes,
-                       (uint32_t)MIN(n - g * CPU_GROUP, (uint64_t)CPU_GROUP), p->src->k, p->part->packed + g * p->part->group_bytes);
+        cpu_pack_group(p->src->type, part->rows + g * CPU_GROUP * part->row_bytes, part->row_bytes,
+                       (uint32_t)MIN(p->src->n - g * CPU_GROUP, (uint64_t)CPU_GROUP), p->src->k,
+                       part->packed + g * part->group_bytes);
 }
 
 enum { PACKED_ALIGN = 64 };

@@ -2,6 +2,7 @@
  *   SET       the set's name
  *   TARGET    the attribute that lets a function use the instruction set, or nothing
  *   DOT_AVX2  to multiply with AVX2 (and F16C); DOT_VNNI(sum, u8, s8) where the processor has that instruction
+ *   HAS_32_REGISTERS  1 if 8 tokens at once do not spill
  * Written over vectors of LANES floats, a GCC and Clang extension that every target can lower; intrinsics only where that
  * is not enough. The order of every sum is fixed by K alone, the same for every batch size. */
 #include "cpu.h"
@@ -33,6 +34,10 @@
 #else
 #pragma GCC optimize("O3")
 #define UNROLL _Pragma("GCC unroll 8")
+#endif
+
+#if !defined(HAS_32_REGISTERS)
+#define HAS_32_REGISTERS 0
 #endif
 
 /* A compiler makes poor work of vectors wider than the processor's. */
@@ -230,7 +235,8 @@ INLINE void dot_block(const struct cpu_form f, const vw *q, const int8_t *x, vi 
         UNROLL for (int i = 0; i < per_group; i++)
         {
             const int j = g * per_group + i;
-            const vs even = (vs)((vi){0} + two_bytes(x[4 * j], x[4 * j + 2])), odd = (vs)((vi){0} + two_bytes(x[4 * j + 1], x[4 * j + 3]));
+            const vs even = (vs)((vi){0} + two_bytes(x[4 * j], x[4 * j + 2]));
+            const vs odd = (vs)((vi){0} + two_bytes(x[4 * j + 1], x[4 * j + 3]));
             vs low = (vs)(q[j] & 0xff), high = (vs)(q[j] >> 8);
             if (is_signed(f)) low = (vs)(q[j] << 8) >> 8, high = (vs)q[j] >> 8;
             const vs p = low * even + high * odd;
@@ -307,12 +313,6 @@ INLINE void product_tile(const struct cpu_form f, const uint8_t *w, int row, con
         if ((uint32_t)i < n_x) *(vf *)(out + i * CPU_GROUP + row) = acc[i];
 }
 
-#if defined(__aarch64__)
-#define HAS_32_REGISTERS 1
-#elif !defined(HAS_32_REGISTERS)
-#define HAS_32_REGISTERS 0
-#endif
-
 /* A function a type, since each takes all registers; n_x 1 is decoding, where speed is that of memory. */
 #define PRODUCT(type, ...)                                                                                   \
     KERNEL __attribute__((noinline)) void product_##type(const uint8_t *w, const struct cpu_input *x, uint32_t t, \
@@ -336,7 +336,7 @@ KERNEL void product(uint32_t type, const uint8_t *group, const struct cpu_input 
     switch (type) { CPU_FORMS(CASE) default: break; }
 }
 
-/* --- float products ---------------------------------------------------------------------------------------------------------- */
+/* --- float products ------------------------------------------------------------------------------------------------------- */
 
 INLINE uint32_t bytes_of(uint32_t type) { return type == GGUF_T_F32 ? 4 : 2; }
 
