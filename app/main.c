@@ -40,13 +40,19 @@ static int dispatch(const struct options *o)
     case COMMAND_CHAT:
         return command_chat(o);
     case COMMAND_RUN:
-        return o->messages != NULL ? command_run_messages(o) : command_run(o);
+        return o->batch != NULL ? command_batch(o) : command_run(o);
+    case COMMAND_TEMPLATE:
+        return command_template(o);
     case COMMAND_TOKENIZE:
         return command_tokenize(o);
     case COMMAND_LOGITS:
         return command_logits(o);
+    case COMMAND_BENCH:
+        return o->kernels ? command_bench_kernels(o) : command_bench(o);
     case COMMAND_DEVICES:
         return command_devices(o);
+    case COMMAND_FIT:
+        return command_fit(o);
     case COMMAND_SELFTEST:
         return command_selftest(o);
     case N_COMMANDS:

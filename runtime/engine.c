@@ -44,13 +44,13 @@ static enum pumice_status as_floats(struct arena *a, const struct gguf_tensor *t
     return PUMICE_OK;
 }
 
-static enum pumice_status load(struct loader *l, const struct gguf_tensor *t, struct weight *out)
+static enum pumice_status load(struct loader *l, const struct gguf_tensor *t, bool vector, struct weight *out)
 {
     enum pumice_status st = PUMICE_OK;
     struct pumice_engine *e = l->engine;
     const struct mapping *map = &e->model->map;
     struct weight_source src = {.name = arena_strndup(&e->arena, t->name.data, t->name.n), .type = t->type,
-                                .n = (uint32_t)t->dims[1], .k = (uint32_t)t->dims[0], .vector = t->n_dims == 1,
+                                .n = (uint32_t)t->dims[1], .k = (uint32_t)t->dims[0], .vector = vector,
                                 .lookup = t == e->model->embed && t != e->model->output, .data = t->data};
     if (!src.name) return err_memory("tensor names", t->name.n);
     if (map->data) platform_map_want(map, t->offset, t->bytes);
@@ -66,17 +66,17 @@ fail:
 static enum pumice_status load_layer(struct loader *l, const struct layer_tensors *t, struct layer_weights *w)
 {
     enum pumice_status st = PUMICE_OK;
-    TRY(load(l, t->attn_norm, &w->attn_norm));
-    TRY(load(l, t->q, &w->q));
-    TRY(load(l, t->k, &w->k));
-    TRY(load(l, t->v, &w->v));
-    TRY(load(l, t->q_norm, &w->q_norm));
-    TRY(load(l, t->k_norm, &w->k_norm));
-    TRY(load(l, t->o, &w->o));
-    TRY(load(l, t->ffn_norm, &w->ffn_norm));
-    TRY(load(l, t->gate, &w->gate));
-    TRY(load(l, t->up, &w->up));
-    TRY(load(l, t->down, &w->down));
+    const struct {
+        const struct gguf_tensor *from; /* NULL: the architecture has none */
+        struct weight *to;
+        bool vector;
+    } all[] = {{t->attn_norm, &w->attn_norm, true}, {t->q, &w->q, false},           {t->k, &w->k, false},
+               {t->v, &w->v, false},                {t->q_norm, &w->q_norm, true},  {t->k_norm, &w->k_norm, true},
+               {t->q_bias, &w->q_bias, true},       {t->k_bias, &w->k_bias, true},  {t->v_bias, &w->v_bias, true},
+               {t->o, &w->o, false},                {t->ffn_norm, &w->ffn_norm, true}, {t->gate, &w->gate, false},
+               {t->up, &w->up, false},              {t->down, &w->down, false}};
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        if (all[i].from) TRY(load(l, all[i].from, all[i].vector, all[i].to));
 fail:
     return st;
 }
@@ -106,14 +106,14 @@ static enum pumice_status load_weights(struct pumice_engine *e, const struct pum
     w->labels = arena_alloc(&e->arena, m->h.n_layers, sizeof *w->labels);
     if (!w->layers || !w->labels) TRY(err_memory("the layers", m->h.n_layers * sizeof *w->layers));
     TRY(report(&l));
-    TRY(load(&l, m->embed, &w->embed));
+    TRY(load(&l, m->embed, false, &w->embed));
     for (uint32_t i = 0; i < m->h.n_layers; i++) {
         TRY(load_layer(&l, &m->layers[i], &w->layers[i]));
         TRY(label_layer(&e->arena, i, &w->labels[i]));
     }
-    TRY(load(&l, m->output_norm, &w->output_norm));
+    TRY(load(&l, m->output_norm, true, &w->output_norm));
     if (m->output == m->embed) w->output = w->embed;
-    else TRY(load(&l, m->output, &w->output));
+    else TRY(load(&l, m->output, false, &w->output));
     TRY(e->backend->calls->weights_done(e->backend));
     l.done_bytes = l.total_bytes;
     TRY(report(&l));
@@ -121,31 +121,52 @@ fail:
     return st;
 }
 
+size_t activations_of(const struct hparams *h, uint64_t T, struct activations *a, struct activation *list)
+{
+    const uint64_t f = sizeof(float), HE = (uint64_t)h->H * h->E, GE = (uint64_t)h->G * h->E;
+    const struct activation all[] = {{&a->step, sizeof(struct step) + T * 4, MEM_STEP, "step"},
+                                     {&a->x, T * h->D * f, MEM_SCRATCH, "x"},
+                                     {&a->normed, T * h->D * f, MEM_SCRATCH, "normed"},
+                                     {&a->q, T * HE * f, MEM_SCRATCH, "q"},
+                                     {&a->attention, T * HE * f, MEM_SCRATCH, "attention"},
+                                     {&a->k, T * GE * f, MEM_SCRATCH, "k"},
+                                     {&a->v, T * GE * f, MEM_SCRATCH, "v"},
+                                     {&a->gate, T * h->F * f, MEM_SCRATCH, "gate"},
+                                     {&a->up, T * h->F * f, MEM_SCRATCH, "up"},
+                                     {&a->logits, h->V * f, MEM_SCRATCH, "logits"}};
+    memcpy(list, all, sizeof all);
+    return COUNT_OF(all);
+}
+
 static enum pumice_status make_activations(struct pumice_engine *e)
 {
     enum pumice_status st = PUMICE_OK;
-    const struct hparams *h = &e->model->h;
-    struct activations *a = &e->activations;
-    const uint64_t T = e->chunk, f = sizeof(float), HE = (uint64_t)h->H * h->E, GE = (uint64_t)h->G * h->E;
-    const struct {
-        struct buf *out;
-        uint64_t bytes;
-        enum mem_use use;
-        const char *name;
-    } all[] = {{&a->step, sizeof(struct step) + T * 4, MEM_STEP, "step"},
-               {&a->x, T * h->D * f, MEM_SCRATCH, "x"},
-               {&a->normed, T * h->D * f, MEM_SCRATCH, "normed"},
-               {&a->q, T * HE * f, MEM_SCRATCH, "q"},
-               {&a->attention, T * HE * f, MEM_SCRATCH, "attention"},
-               {&a->k, T * GE * f, MEM_SCRATCH, "k"},
-               {&a->v, T * GE * f, MEM_SCRATCH, "v"},
-               {&a->gate, T * h->F * f, MEM_SCRATCH, "gate"},
-               {&a->up, T * h->F * f, MEM_SCRATCH, "up"},
-               {&a->logits, h->V * f, MEM_SCRATCH, "logits"}};
-    for (size_t i = 0; i < COUNT_OF(all); i++)
+    struct activation all[ENGINE_MAX_ACTIVATIONS];
+    const size_t n = activations_of(&e->model->h, e->chunk, &e->activations, all);
+    for (size_t i = 0; i < n; i++)
         TRY(e->backend->calls->buffer_create(e->backend, all[i].use, all[i].bytes, all[i].name, all[i].out));
 fail:
     return st;
+}
+
+static double gib(uint64_t bytes) { return (double)bytes / 1073741824.0; }
+
+/* Refuses what cannot fit, and chooses the context of sessions that ask for none. */
+static enum pumice_status check_fit(struct pumice_engine *e, const struct pumice_engine_params *params)
+{
+    struct pumice_fit fit;
+    char smaller[64] = "";
+    const uint32_t most = e->model->h.n_context;
+    if (params->n_ctx > most)
+        return err_set(PUMICE_ARGUMENT, "a context of %u tokens is more than the model's %u; ask for less", params->n_ctx, most);
+    engine_fit(e->model, e->backend, params->n_ctx, &fit);
+    e->n_ctx = fit.n_ctx;
+    if (fit.fits) return PUMICE_OK;
+    if (fit.max_ctx) snprintf(smaller, sizeof smaller, "a smaller context (-c %u fits), ", fit.max_ctx);
+    return err_set(PUMICE_MEMORY, "%.2f GiB would be needed (weights %.2f, a context of %u tokens %.2f, work %.2f), but %.80s has %.2f "
+                   "GiB free; use %sa smaller model, or another --device (pumice fit shows all)",
+                   gib(fit.weight_bytes + fit.kv_bytes + fit.work_bytes), gib(fit.weight_bytes), fit.n_ctx, gib(fit.kv_bytes),
+                   gib(fit.work_bytes), fit.device.name, gib(fit.available_bytes), smaller);
 }
 
 enum pumice_status pumice_engine_open(struct pumice_model *model, const struct pumice_engine_params *params,
@@ -163,6 +184,7 @@ enum pumice_status pumice_engine_open(struct pumice_model *model, const struct p
     TRY(backend_create(&(struct backend_options){.device = params->device, .validate = params->validate,
                                                  .perf = params->perf, .n_threads = params->n_threads}, &e->backend));
     e->chunk = MAX(1u, e->backend->calls->chunk_tokens(e->backend));
+    TRY(check_fit(e, params));
     TRY(load_weights(e, params));
     TRY(make_activations(e));
     e->load_ns = platform_now_ns() - start;

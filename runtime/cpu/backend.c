@@ -142,6 +142,13 @@ static enum pumice_status weight_create(struct backend *base, const struct weigh
     return pack(b, src, part);
 }
 
+static uint64_t weight_bytes(const struct backend *base, const struct weight_source *src)
+{
+    const struct cpu_backend *b = (const struct cpu_backend *)base;
+    if (b->reference || src->vector || src->lookup || !cpu_form_find(src->type)) return quant_row_bytes(src->type, src->k) * src->n;
+    return (src->n + (uint64_t)CPU_GROUP - 1) / CPU_GROUP * cpu_packed_group_bytes(src->type, src->k);
+}
+
 static enum pumice_status weights_done(struct backend *b)
 {
     (void)b;
@@ -216,7 +223,8 @@ static enum pumice_status record(struct plan *base, const struct op *op)
     enum pumice_status st = PUMICE_OK;
     struct cpu_plan *p = (struct cpu_plan *)base;
     struct cpu_backend *b = cpu_of(base->backend);
-    if ((op->kind == OP_ATTENTION || op->kind == OP_QK_NORM_ROPE_KV) && (op->E > CPU_MAX_HEAD || op->E % 2 || !op->E))
+    if ((op->kind == OP_ATTENTION || op->kind == OP_QK_NORM_ROPE_KV || op->kind == OP_BIAS_ROPE_KV) &&
+        (op->E > CPU_MAX_HEAD || op->E % 2 || !op->E))
         return err_set(PUMICE_UNSUPPORTED, "heads of %u elements; pumice can do even numbers up to %d", op->E, CPU_MAX_HEAD);
     if (op->kind == OP_MATMUL && op->w->parts->packed) TRY(reserve_input(b, op->T, op->w->k));
     if (op->kind == OP_QK_NORM_ROPE_KV) TRY(reserve_turns(b, (uint64_t)op->T * op->E));
@@ -338,7 +346,8 @@ static const struct backend_calls calls = {
     .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
     .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_run = plan_run, .plan_destroy = plan_destroy,
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens,
-    .variant = variant, .round_input = round_input};
+    .variant = variant, .round_input = round_input,
+    .weight_bytes = weight_bytes};
 
 enum pumice_status cpu_backend_create(const struct backend_options *options, struct backend **out)
 {

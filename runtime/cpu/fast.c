@@ -1,4 +1,4 @@
-/* fast: the ops with the kernels of this processor; embedding and copying are the reference's. */
+/* fast: the ops with the kernels of this processor; embedding, copying and rare forms of RoPE are the reference's. */
 #include "cpu.h"
 #include "kernels.h"
 
@@ -181,7 +181,7 @@ static void turns(void *user, uint32_t thread, uint64_t begin, uint64_t end)
     for (uint64_t t = begin; t < end; t++) {
         float *turn = j->b->turns + t * E;
         for (uint32_t i = 0; i < E / 2; i++) {
-            const double angle = (double)(j->step->past + t) * pow((double)j->op->rope_base, -2.0 * i / E);
+            const double angle = (double)(j->step->past + t) * pow((double)j->op->rope.base, -2.0 * i / E);
             turn[i] = (float)cos(angle);
             turn[E / 2 + i] = (float)sin(angle);
         }
@@ -216,9 +216,9 @@ static void run_rope(struct job *j)
     struct cpu_backend *b = j->b;
     const struct op *op = j->op;
     if (b->turns_of.past != j->step->past || b->turns_of.T != op->T || b->turns_of.E != op->E ||
-        b->turns_of.base != op->rope_base) {
+        b->turns_of.base != op->rope.base) {
         pool_run(b->pool, op->T, 4, turns, j);
-        b->turns_of.past = j->step->past, b->turns_of.T = op->T, b->turns_of.E = op->E, b->turns_of.base = op->rope_base;
+        b->turns_of.past = j->step->past, b->turns_of.T = op->T, b->turns_of.E = op->E, b->turns_of.base = op->rope.base;
     }
     pool_run(b->pool, op->T, 2, qk_norm_rope_kv, j);
 }
@@ -237,7 +237,10 @@ uint32_t cpu_run_fast(struct cpu_backend *b, const struct op *ops, uint32_t n)
     switch (ops->kind) {
     case OP_MATMUL: return run_products(b, ops, n);
     case OP_RMS_NORM: pool_run(b->pool, ops->T, 4, rms_norm, &job); break;
-    case OP_QK_NORM_ROPE_KV: run_rope(&job); break;
+    case OP_QK_NORM_ROPE_KV:
+        if (ops->rope.neighbours || ops->rope.factors) cpu_run_reference(b, ops);
+        else run_rope(&job);
+        break;
     case OP_ATTENTION:
         pool_run(b->pool, (uint64_t)(ops->T + attention_tokens(ops) - 1) / attention_tokens(ops) * ops->G, 1, attention, &job);
         break;

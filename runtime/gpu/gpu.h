@@ -26,14 +26,15 @@ struct weight_part {
     struct layout layout;
 };
 
-/* Turns a position of RoPE for one (E, base): [E/2] pairs of words. */
+/* Turns a position of RoPE for one (E, base, factors): [E/2] pairs of words. */
 struct rope_table {
     uint32_t E;
     float base;
+    uint64_t factors; /* their hash; 0: none */
     struct buf buf;
 };
 
-enum { GPU_MAX_ROPE = 8 };
+enum { GPU_MAX_ROPE = 16 };
 
 struct gpu_backend {
     struct backend base;
@@ -61,5 +62,7 @@ struct gpu_plan {
 enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const struct op *op);
 /* Uploads (and packs) a tensor in parts (weights.c). */
 enum pumice_status gpu_weight_create(struct gpu_backend *g, const struct weight_source *src, struct weight *out);
+/* What that will take on the device. */
+uint64_t gpu_weight_bytes(const struct gpu_backend *g, const struct weight_source *src);
 
 #endif
