@@ -23,7 +23,6 @@ struct loader {
     struct pumice_engine *engine;
     const struct pumice_engine_params *params;
     uint64_t done_bytes, total_bytes;
-    bool in_place; /* the back end computes from the mapped file */
 };
 
 static enum pumice_status report(const struct loader *l)
@@ -52,12 +51,12 @@ static enum pumice_status load(struct loader *l, const struct gguf_tensor *t, bo
     const struct mapping *map = &e->model->map;
     struct weight_source src = {.name = arena_strndup(&e->arena, t->name.data, t->name.n), .type = t->type,
                                 .n = (uint32_t)t->dims[1], .k = (uint32_t)t->dims[0], .vector = vector,
-                                .data = t->data};
+                                .lookup = t == e->model->embed && t != e->model->output, .data = t->data};
     if (!src.name) return err_memory("tensor names", t->name.n);
     if (map->data) platform_map_want(map, t->offset, t->bytes);
     if (src.vector) TRY(as_floats(&e->arena, t, &src));
     TRY(e->backend->calls->weight_create(e->backend, &src, out));
-    if (map->data && !l->in_place) platform_map_drop(map, t->offset, t->bytes);
+    if (map->data && !out->in_place) platform_map_drop(map, t->offset, t->bytes);
     l->done_bytes += t->bytes;
     TRY(report(l));
 fail:
@@ -97,12 +96,12 @@ static enum pumice_status label_layer(struct arena *a, uint32_t i, struct layer_
     return PUMICE_OK;
 }
 
-static enum pumice_status load_weights(struct pumice_engine *e, const struct pumice_engine_params *params, bool in_place)
+static enum pumice_status load_weights(struct pumice_engine *e, const struct pumice_engine_params *params)
 {
     enum pumice_status st = PUMICE_OK;
     const struct pumice_model *m = e->model;
     struct model_weights *w = &e->weights;
-    struct loader l = {.engine = e, .params = params, .total_bytes = MAX(m->weight_bytes, (uint64_t)1), .in_place = in_place};
+    struct loader l = {.engine = e, .params = params, .total_bytes = MAX(m->weight_bytes, (uint64_t)1)};
     w->layers = arena_alloc(&e->arena, m->h.n_layers, sizeof *w->layers);
     w->labels = arena_alloc(&e->arena, m->h.n_layers, sizeof *w->labels);
     if (!w->layers || !w->labels) TRY(err_memory("the layers", m->h.n_layers * sizeof *w->layers));
@@ -175,7 +174,6 @@ enum pumice_status pumice_engine_open(struct pumice_model *model, const struct p
 {
     enum pumice_status st = PUMICE_OK;
     static const struct pumice_engine_params defaults;
-    struct pumice_device_info info;
     const uint64_t start = platform_now_ns();
     *out = NULL;
     if (!params) params = &defaults;
@@ -185,11 +183,10 @@ enum pumice_status pumice_engine_open(struct pumice_model *model, const struct p
     TRY(model_bind(model));
     TRY(backend_create(&(struct backend_options){.device = params->device, .validate = params->validate,
                                                  .perf = params->perf, .n_threads = params->n_threads}, &e->backend));
-    e->backend->calls->info(e->backend, &info);
     e->chunk = MAX(1u, e->backend->calls->chunk_tokens(e->backend));
     if (!params->trusted) TRY(engine_first_use(e, params));
     TRY(check_fit(e, params));
-    TRY(load_weights(e, params, info.kind == PUMICE_DEVICE_CPU));
+    TRY(load_weights(e, params));
     TRY(make_activations(e));
     e->load_ns = platform_now_ns() - start;
     *out = e;

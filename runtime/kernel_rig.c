@@ -8,6 +8,10 @@
 
 enum { GUARD = 256, MAX_OWN_ROWS = 257 };
 
+/* NMSE of a row rounded to 8 bits by blocks of 32: each error is at most half a step, max / 254, and 32 max^2 is at most 32
+ * times the block's sum of squares. Typical rows have a tenth of it. */
+static const double ROUNDING_LIMIT = 32.0 / (254.0 * 254.0) * 1.001;
+
 /* --- inputs --------------------------------------------------------------------------------------------- */
 
 static uint64_t next_random(uint64_t *state) /* splitmix64 */
@@ -219,6 +223,32 @@ static double value_at(const uint8_t *bytes, bool half, uint64_t i)
     return (double)f;
 }
 
+/* Gives the reference what the tested side's product makes of x. */
+static enum pumice_status round_x(struct kernel_rig *g, const struct kernel_row *row, struct kernel_call *c)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct backend *tested = g->side[0];
+    struct kernel_twin *x = c->x;
+    if (row->kind != OP_MATMUL || g->n_sides < 2 || !tested->calls->round_input) return PUMICE_OK;
+    float *rounded = arena_alloc(&g->arena, x->n_bytes, 1);
+    if (!rounded) return err_memory("the self-test", x->n_bytes);
+    memcpy(rounded, x->bytes + GUARD, x->n_bytes);
+    for (uint32_t t = 0; t < row->T + row->x_row; t++) {
+        const uint64_t at = (uint64_t)t * row->K;
+        double error = 0, power = 0;
+        TRY(tested->calls->round_input(tested, &c->w[0], rounded + at));
+        for (uint32_t i = 0; i < row->K; i++) {
+            const double want = value_at(x->bytes + GUARD, false, at + i), difference = (double)rounded[at + i] - want;
+            error += difference * difference;
+            power += want * want;
+        }
+        if (!(error <= ROUNDING_LIMIT * power)) snprintf(g->note, sizeof g->note, "row %u is rounded too far", t);
+    }
+    TRY(g->side[1]->calls->buffer_write(g->side[1], x->buf[1], 0, rounded, x->n_bytes));
+fail:
+    return st;
+}
+
 static enum pumice_status compare(struct kernel_rig *g, struct kernel_twin *t)
 {
     enum pumice_status st = PUMICE_OK;
@@ -255,6 +285,7 @@ enum pumice_status kernel_run_row(struct kernel_rig *g, const struct kernel_row 
     g->error = g->power = g->max_abs = 0;
     g->note[0] = '\0';
     TRY(kernel_prepare(g, row, &call));
+    TRY(round_x(g, row, &call));
     for (uint32_t s = 0; s < g->n_sides; s++) TRY(run_side(g, row, call.op[s], s));
     for (uint32_t i = 0; i < g->n_twins; i++) TRY(compare(g, &g->twins[i]));
     out->nmse = g->power > 0 ? g->error / g->power : g->error;

@@ -2,7 +2,10 @@
  * (selftest.c) and the kernel benchmark (kernel_bench.c).
  *
  * Inputs have outliers of x20 so that a softmax or a scale that is wrong shows; buffers lie at non-zero offsets between
- * guard bands; outputs are filled with NaN before. Compared by normalised mean square error and largest difference. */
+ * guard bands; outputs are filled with NaN before. Compared by normalised mean square error and largest difference.
+ *
+ * A back end that rounds activations is tested in two steps, so that no limit needs to be loose: the rounded row against
+ * ROUNDING_LIMIT, and the product against the reference's product of the rounded rows. */
 #ifndef PUMICE_KERNEL_RIG_H
 #define PUMICE_KERNEL_RIG_H
 

@@ -29,6 +29,7 @@ struct weight {
     uint64_t bytes;           /* on the device */
     struct weight_part *parts; /* row ranges, each within the device's binding and allocation limits */
     uint32_t n_parts;
+    bool in_place; /* the source's bytes are read at every run */
     const char *name;
 };
 
@@ -121,6 +122,7 @@ struct weight_source {
     uint32_t type;
     uint32_t n, k;
     bool vector; /* [k] f32, n = 1; a matrix may have one row, too */
+    bool lookup; /* only op_embed will read it */
     const void *data;
 };
 
@@ -161,6 +163,8 @@ struct backend_calls {
     /* Changes with the device, its driver and our kernels: what was found right stays right while it is the same. NULL: no
      * need to ask. */
     uint64_t (*identity)(const struct backend *b);
+    /* Turns a row x[k] into what op_matmul multiplies with w: integer kernels round it. For tests; NULL: nothing. */
+    enum pumice_status (*round_input)(struct backend *b, const struct weight *w, float *x);
 };
 /* First member of each back end's own struct. */
 struct backend {

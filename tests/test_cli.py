@@ -609,7 +609,7 @@ class Architectures(Case):
     """Files beside qwen3, from `pumice-gguf make` and, where it is at hand, one with real weights."""
 
     def devices(self):
-        return ["cpu", "reference"] + (["auto"] if vulkan() else [])
+        return ["reference", "cpu"] + (["auto"] if vulkan() else [])
 
     def test_made(self):
         for shape in ("tiny-qwen2", "tiny-llama"):
@@ -620,11 +620,11 @@ class Architectures(Case):
                     rows = json.loads(self.ok(pumice("logits", "-p", "in the chat", "--top", "3", "-o", "json", *args)))
                     top = rows["positions"][0]["top"]
                     self.assertEqual(len(top), 3)
-                    if device == "cpu":
+                    if device == "reference":
                         want = top
                     for (a, p), (b, q) in zip(want, top):
-                        self.assertEqual(a, b)
-                        self.assertAlmostEqual(p, q, places=3)
+                        self.assertEqual(a, b)  # cpu rounds activations to 8 bits
+                        self.assertAlmostEqual(p, q, delta=0.1 if device == "cpu" else 0.0005)
                     self.ok(pumice("run", "--raw", "-p", "in the chat", "-n", "4", *args))
                     self.ok(pumice("chat", "-n", "4", *args, stdin="hello\n"))
 

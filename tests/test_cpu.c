@@ -182,6 +182,72 @@ static void test_rope_attention(const char *device)
     b->calls->destroy(b);
 }
 
+/* --- integer products ------------------------------------------------------------------------------------------------ */
+
+static uint64_t random_state;
+static uint32_t next_random(void) { return (uint32_t)(mix_u64(random_state += 0x9e3779b97f4a7c15u) >> 32); }
+
+/* Seven rows of random bits: any eight tokens together give the bits of each alone, in every set of kernels. */
+static void same_for_any_batch(const struct cpu_kernels *k, uint32_t type)
+{
+    enum { K = 512, ROWS = 7, T = 8 };
+    static int8_t q[T * K];
+    static float x[K], d[T * K / 32], s32[T * K / 32], s16[T * K / 16], alone[CPU_GROUP], together[T * CPU_GROUP];
+    static uint8_t rows[ROWS * K * 2], group[CPU_GROUP * K * 2];
+    const struct cpu_input in = {q, d, s32, s16};
+    const uint64_t row_bytes = gguf_type(type)->block_bytes * (K / gguf_type(type)->block_n);
+    REQUIRE(cpu_packed_group_bytes(type, K) <= sizeof group, "%s is larger", gguf_type(type)->name);
+    for (size_t i = 0; i < ROWS * row_bytes; i++) rows[i] = (uint8_t)(next_random() & 0x3f); /* no scale is infinite */
+    cpu_pack_group(type, rows, row_bytes, ROWS, K, group);
+    for (uint32_t t = 0; t < T; t++) {
+        for (uint32_t i = 0; i < K; i++) x[i] = (float)(int32_t)next_random() * 0x1p-31f;
+        k->round_input(x, K, t, &in);
+    }
+    for (uint32_t n = 2; n <= T; n++) {
+        k->product(type, group, &in, T - n, n, K, together);
+        for (uint32_t t = 0; t < n; t++) {
+            k->product(type, group, &in, T - n + t, 1, K, alone);
+            CHECK(memcmp(alone, together + t * CPU_GROUP, sizeof alone) == 0, "%s %s: token %u of %u", k->name,
+                  gguf_type(type)->name, t, n);
+        }
+    }
+    CHECK(alone[0] != 0 && isfinite(alone[0]) && alone[ROWS] == 0, "%s %s: %g, and %g for a row that is missing", k->name,
+          gguf_type(type)->name, (double)alone[0], (double)alone[ROWS]);
+}
+
+/* Halfway cases go to even, zeros stay zeros, and what cannot be rounded makes the block NaN and no other. */
+static void rounds(const struct cpu_kernels *k)
+{
+    static float x[128], d[4], s32[4], s16[8];
+    static int8_t q[128];
+    const struct cpu_input in = {q, d, s32, s16};
+    x[0] = -127, x[1] = 0.5f, x[2] = 1.5f, x[20] = 3;
+    x[70] = INFINITY;
+    x[100] = 1e-38f;
+    k->round_input(x, 128, 0, &in);
+    CHECK(q[0] == -127 && q[1] == 0 && q[2] == 2 && q[20] == 3 && d[0] == 1, "%s: %d %d %d %d, %g", k->name, q[0], q[1], q[2],
+          q[20], (double)d[0]);
+    CHECK(s16[0] == -125 && s16[1] == 3 && s32[0] == -122, "%s: sums %g %g %g", k->name, (double)s16[0], (double)s16[1],
+          (double)s32[0]);
+    CHECK(d[1] == 0 && s32[1] == 0 && q[40] == 0, "%s: a block of zeros", k->name);
+    CHECK(isnan(d[2]) && isnan(s32[2]) && q[70] == 0, "%s: infinity gives %g", k->name, (double)d[2]);
+    CHECK(d[3] == 0 && q[100] == 0, "%s: a block too small to scale", k->name);
+    x[70] = NAN;
+    k->round_input(x, 128, 0, &in);
+    CHECK(isnan(d[2]) && d[0] == 1, "%s: NaN gives %g", k->name, (double)d[2]);
+}
+
+static void test_integers(void)
+{
+#define TYPE(type, ...) GGUF_T_##type,
+    static const uint32_t types[] = {CPU_FORMS(TYPE)};
+    for (uint32_t i = 0; cpu_kernels_variant(i); i++) {
+        rounds(cpu_kernels_variant(i));
+        for (size_t t = 0; t < COUNT_OF(types); t++) same_for_any_batch(cpu_kernels_variant(i), types[t]);
+    }
+    CHECK(cpu_form_find(GGUF_T_Q4_K) && !cpu_form_find(GGUF_T_F16) && !cpu_form_find(1000), "which types are packed");
+}
+
 /* --- the kernel table ---------------------------------------------------------------------------------------------------- */
 
 static void on_row(void *user, const struct pumice_selftest_row *row)
@@ -230,6 +296,7 @@ int main(void)
     test_hand_values("cpu");
     test_rope_attention("reference");
     test_rope_attention("cpu");
+    test_integers();
     test_table("cpu");
     return check_summary("test_cpu");
 }

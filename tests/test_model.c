@@ -317,6 +317,14 @@ static void test_info(void)
 
 /* --- invariants ------------------------------------------------------------------------------------------------------------- */
 
+/* Of cpu against reference. Floats: rounding. Quantised: nine times on the way to the logits activations are rounded to
+ * 8 bits by blocks of 32, each time by at most 32 / 254^2 of their power. Qwen3's models here have 4e-4 in all; those whose
+ * heads are not normalised have larger scores and 2.5e-3. */
+static double limit_of(uint32_t type)
+{
+    return type == GGUF_T_F32 || type == GGUF_T_F16 || type == GGUF_T_BF16 ? 1e-7 : 9 * 32.0 / (254.0 * 254.0);
+}
+
 static void test_types(void)
 {
     static double want[300];
@@ -331,8 +339,12 @@ static void test_types(void)
             if (!rig_open(&b, types[i], tied, "cpu", 2, 64)) continue;
             sync_n(&b, 40);
             const double e = nmse(pumice_session_logits(b.session), want, 300);
-            CHECK(e < 1e-7, "%s%s: NMSE %g of cpu against reference", gguf_type(types[i])->name, tied ? " tied" : "", e);
+            CHECK(e < limit_of(types[i]), "%s%s: NMSE %g of cpu against reference", gguf_type(types[i])->name, tied ? " tied" : "", e);
             CHECK(isfinite(e) && want[0] != want[1], "logits say something");
+            const uint64_t hash = pumice_session_logits_hash(b.session);
+            CHECK(pumice_session_rewind(b.session, 0) == PUMICE_OK, "%s", pumice_error());
+            for (size_t n = 1; n < 40; n++) sync_n(&b, n);
+            CHECK(hash_after(&b, 40) == hash, "%s%s: token by token", gguf_type(types[i])->name, tied ? " tied" : "");
             rig_close(&b);
         }
 }

@@ -63,16 +63,56 @@ static enum pumice_status buffer_read(struct backend *b, struct buf src, uint64_
 
 static void *buffer_host(struct backend *b, struct buf buf) { return cpu_host(cpu_of(b), buf); }
 
-/* --- weights: the rows stay where they are; vectors are copied, since a file's bytes need not be aligned ------------- */
+/* --- weights: quantised matrices are packed; others stay where they are; vectors are copied, since a file's bytes need
+ * not be aligned ---------------------------------------------------------------------------------------------------- */
 
 static enum pumice_status reserve_scratch(struct cpu_backend *b, uint64_t n)
 {
     const uint64_t padded = (n + 63) / 64 * 64;
     if (padded <= b->scratch_n) return PUMICE_OK;
     float *grown = mem_realloc(b->scratch, pool_size(b->pool) * (size_t)padded, sizeof *grown);
-    if (!grown) return err_memory("dequantised rows", pool_size(b->pool) * padded * sizeof *grown);
+    if (!grown) return err_memory("rows as floats", pool_size(b->pool) * padded * sizeof *grown);
     b->scratch = grown;
     b->scratch_n = padded;
+    return PUMICE_OK;
+}
+
+struct packing {
+    const struct weight_source *src;
+    const struct weight_part *part;
+};
+
+static void pack_groups(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct packing *p = user;
+    const struct weight_part *part = p->part;
+    (void)thread;
+    for (uint64_t g = begin; g < end; g++)
+        cpu_pack_group(p->src->type, part->rows + g * CPU_GROUP * part->row_bytes, part->row_bytes,
+                       (uint32_t)MIN(p->src->n - g * CPU_GROUP, (uint64_t)CPU_GROUP), p->src->k,
+                       part->packed + g * part->group_bytes);
+}
+
+enum { PACKED_ALIGN = 64 };
+
+static enum pumice_status pack(struct cpu_backend *b, const struct weight_source *src, struct weight_part *part)
+{
+    const uint64_t groups = (src->n + (uint64_t)CPU_GROUP - 1) / CPU_GROUP;
+    uint64_t bytes;
+    size_t size;
+    part->group_bytes = cpu_packed_group_bytes(src->type, src->k);
+    if (!mul_u64(groups, part->group_bytes, &bytes) || !add_u64(bytes, PACKED_ALIGN, &bytes) || !size_of_u64(bytes, &size))
+        return err_memory(src->name, UINT64_MAX);
+    void **list = mem_realloc(b->packed, b->n_packed + 1, sizeof *list);
+    if (!list) return err_memory("the list of weights", (b->n_packed + 1) * sizeof *list);
+    b->packed = list;
+    uint8_t *memory = mem_alloc(size);
+    if (!memory) return err_memory(src->name, bytes);
+    b->packed[b->n_packed++] = memory;
+    b->total_bytes += bytes;
+    part->packed = memory + (PACKED_ALIGN - (uintptr_t)memory % PACKED_ALIGN);
+    struct packing p = {src, part};
+    pool_run(b->pool, groups, 16, pack_groups, &p);
     return PUMICE_OK;
 }
 
@@ -88,15 +128,25 @@ static enum pumice_status weight_create(struct backend *base, const struct weigh
     struct weight_part *part = arena_alloc(&b->arena, 1, sizeof *part);
     if (!part) return err_memory(src->name, sizeof *part);
     *part = (struct weight_part){.rows = src->data, .row_bytes = row_bytes};
+    *out = (struct weight){.n = src->n, .k = src->k, .type = src->type, .bytes = row_bytes * src->n, .parts = part,
+                           .n_parts = 1, .name = src->name, .in_place = true};
     if (src->vector) { /* the caller's copy may not live as long */
         uint8_t *copy = arena_alloc(&b->arena, src->k, sizeof(float));
         if (!copy) return err_memory(src->name, row_bytes);
         memcpy(copy, src->data, (size_t)row_bytes);
         part->rows = copy;
+        return PUMICE_OK;
     }
-    *out = (struct weight){.n = src->n, .k = src->k, .type = src->type, .bytes = row_bytes * src->n, .parts = part,
-                           .n_parts = 1, .name = src->name};
-    return reserve_scratch(b, (uint64_t)src->k * CPU_ROWS);
+    if (b->reference || src->lookup || !cpu_form_find(src->type)) return reserve_scratch(b, (uint64_t)src->k * CPU_ROWS);
+    out->in_place = false; /* op_embed still reads rows of the source, one by one */
+    return pack(b, src, part);
+}
+
+static uint64_t weight_bytes(const struct backend *base, const struct weight_source *src)
+{
+    const struct cpu_backend *b = (const struct cpu_backend *)base;
+    if (b->reference || src->vector || src->lookup || !cpu_form_find(src->type)) return quant_row_bytes(src->type, src->k) * src->n;
+    return (src->n + (uint64_t)CPU_GROUP - 1) / CPU_GROUP * cpu_packed_group_bytes(src->type, src->k);
 }
 
 static enum pumice_status weights_done(struct backend *b)
@@ -124,12 +174,60 @@ static enum pumice_status plan_begin(struct backend *b, const char *name, struct
     return PUMICE_OK;
 }
 
+/* q, d, s32, s16 of struct cpu_input, one after the other. */
+static uint64_t input_bytes(uint64_t T, uint64_t K) { return T * (K + K / CPU_BLOCK * 4 * sizeof(float)); }
+
+struct cpu_input cpu_input_of(const struct cpu_backend *b, uint32_t T, uint32_t K)
+{
+    const uint64_t n = (uint64_t)T * K, n_blocks = n / CPU_BLOCK;
+    float *floats = (float *)(void *)(b->input + n);
+    return (struct cpu_input){.q = (int8_t *)b->input, .d = floats, .s32 = floats + n_blocks, .s16 = floats + 2 * n_blocks};
+}
+
+static enum pumice_status reserve_input(struct cpu_backend *b, uint32_t T, uint32_t K)
+{
+    const uint64_t bytes = input_bytes(T, K);
+    if (bytes <= b->input_n) return PUMICE_OK;
+    uint8_t *grown = mem_realloc(b->input, (size_t)bytes, 1);
+    if (!grown) return err_memory("rounded activations", bytes);
+    b->input = grown;
+    b->input_n = bytes;
+    return PUMICE_OK;
+}
+
+static enum pumice_status reserve_turns(struct cpu_backend *b, uint64_t n)
+{
+    if (n <= b->turns_n) return PUMICE_OK;
+    float *grown = mem_realloc(b->turns, (size_t)n, sizeof *grown);
+    if (!grown) return err_memory("cosines and sines", n * sizeof *grown);
+    b->turns = grown;
+    b->turns_n = n;
+    return PUMICE_OK;
+}
+
+static enum pumice_status round_input(struct backend *base, const struct weight *w, float *x)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct cpu_backend *b = cpu_of(base);
+    if (!w->parts->packed) return PUMICE_OK;
+    TRY(reserve_input(b, 1, w->k));
+    const struct cpu_input in = cpu_input_of(b, 1, w->k);
+    b->kernels->round_input(x, w->k, 0, &in);
+    for (uint32_t i = 0; i < w->k; i++) x[i] = in.d[i / CPU_BLOCK] * (float)in.q[i];
+fail:
+    return st;
+}
+
 static enum pumice_status record(struct plan *base, const struct op *op)
 {
+    enum pumice_status st = PUMICE_OK;
     struct cpu_plan *p = (struct cpu_plan *)base;
+    struct cpu_backend *b = cpu_of(base->backend);
     if ((op->kind == OP_ATTENTION || op->kind == OP_QK_NORM_ROPE_KV || op->kind == OP_BIAS_ROPE_KV) &&
         (op->E > CPU_MAX_HEAD || op->E % 2 || !op->E))
         return err_set(PUMICE_UNSUPPORTED, "heads of %u elements; pumice can do even numbers up to %d", op->E, CPU_MAX_HEAD);
+    if (op->kind == OP_MATMUL && op->w->parts->packed) TRY(reserve_input(b, op->T, op->w->k));
+    if (op->kind == OP_QK_NORM_ROPE_KV) TRY(reserve_turns(b, (uint64_t)op->T * op->E));
     if (p->n == p->capacity) {
         const uint32_t capacity = p->capacity ? 2 * p->capacity : 64;
         struct op *grown = mem_realloc(p->ops, capacity, sizeof *grown);
@@ -138,7 +236,8 @@ static enum pumice_status record(struct plan *base, const struct op *op)
         p->capacity = capacity;
     }
     p->ops[p->n++] = *op;
-    return PUMICE_OK;
+fail:
+    return st;
 }
 
 static enum pumice_status plan_end(struct plan *p)
@@ -160,11 +259,12 @@ static enum pumice_status plan_run(struct plan *base)
 {
     const struct cpu_plan *p = (const struct cpu_plan *)base;
     struct cpu_backend *b = cpu_of(base->backend);
-    for (uint32_t i = 0; i < p->n; i++) {
+    for (uint32_t i = 0, n = 1; i < p->n; i += n) {
         const uint64_t start = b->perf ? platform_now_ns() : 0;
         if (b->reference) cpu_run_reference(b, &p->ops[i]);
-        else cpu_run_fast(b, &p->ops[i]);
-        if (b->perf) add_time(b, &p->ops[i], platform_now_ns() - start);
+        else n = cpu_run_fast(b, &p->ops[i], p->n - i);
+        const uint64_t ns = b->perf ? platform_now_ns() - start : 0;
+        for (uint32_t j = 0; b->perf && j < n; j++) add_time(b, &p->ops[i + j], ns / n);
     }
     return PUMICE_OK;
 }
@@ -186,7 +286,7 @@ static void info(const struct backend *base, struct pumice_device_info *out)
                                        .memory_bytes = platform_memory_bytes(), .max_allocation_bytes = SIZE_MAX,
                                        .max_storage_range_bytes = SIZE_MAX};
     snprintf(out->name, sizeof out->name, "processor (%s, %u thread%s)",
-             b->reference ? "reference" : cpu_kernels_name(b->kernels), pool_size(b->pool), pool_size(b->pool) == 1 ? "" : "s");
+             b->reference ? "reference" : b->kernels->name, pool_size(b->pool), pool_size(b->pool) == 1 ? "" : "s");
     snprintf(out->driver, sizeof out->driver, "pumice %s", pumice_version());
     snprintf(out->uuid, sizeof out->uuid, "%s", b->reference ? "reference" : "cpu");
 }
@@ -219,10 +319,10 @@ static const char *variant(struct backend *base, uint32_t i)
 {
     struct cpu_backend *b = cpu_of(base);
     if (b->reference) return i == 0 ? "reference" : NULL;
-    const struct cpu_kernels *k = i == 0 ? cpu_kernels_choose() : cpu_kernels_variant(i - 1);
-    if (i > 0 && !k) return NULL;
+    const struct cpu_kernels *k = cpu_kernels_variant(i == 0 ? 0 : i - 1);
+    if (!k) return NULL;
     b->kernels = k;
-    return cpu_kernels_name(k);
+    return k->name;
 }
 
 static void destroy(struct backend *base)
@@ -232,7 +332,11 @@ static void destroy(struct backend *base)
     pool_destroy(b->pool);
     for (uint32_t i = 0; i < b->n_buffers; i++) mem_free(b->buffers[i].bytes);
     mem_free(b->buffers);
+    for (uint32_t i = 0; i < b->n_packed; i++) mem_free(b->packed[i]);
+    mem_free(b->packed);
     mem_free(b->scratch);
+    mem_free(b->input);
+    mem_free(b->turns);
     arena_fini(&b->arena);
     mem_free(b);
 }
@@ -242,7 +346,8 @@ static const struct backend_calls calls = {
     .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
     .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_run = plan_run, .plan_destroy = plan_destroy,
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens,
-    .variant = variant};
+    .variant = variant, .round_input = round_input,
+    .weight_bytes = weight_bytes};
 
 enum pumice_status cpu_backend_create(const struct backend_options *options, struct backend **out)
 {
@@ -253,7 +358,7 @@ enum pumice_status cpu_backend_create(const struct backend_options *options, str
     b->base.calls = &calls;
     b->perf = options->perf;
     b->reference = options->device && strcmp(options->device, "reference") == 0;
-    b->kernels = cpu_kernels_choose();
+    b->kernels = cpu_kernels_variant(0);
     TRY(pool_create(options->n_threads, &b->pool));
     *out = &b->base;
     return PUMICE_OK;

@@ -5,9 +5,10 @@
 #ifndef PUMICE_CPU_H
 #define PUMICE_CPU_H
 
+#include "kernels.h"
 #include "ops.h"
 
-enum { CPU_MAX_THREADS = 256, CPU_MAX_HEAD = 256 };
+enum { CPU_MAX_THREADS = 256 };
 
 /* --- pool.c: threads that share one loop ------------------------------------------------------------------------ */
 
@@ -26,6 +27,8 @@ void pool_run(struct pool *p, uint64_t n, uint64_t grain,
 struct weight_part {
     const uint8_t *rows; /* in the source's bytes, or in the back end's arena for a vector */
     uint64_t row_bytes;
+    uint8_t *packed; /* groups of CPU_GROUP rows (pack.c); NULL: computed from `rows` */
+    uint64_t group_bytes;
 };
 
 struct cpu_buffer {
@@ -42,8 +45,18 @@ struct cpu_backend {
     struct pool *pool;
     struct cpu_buffer *buffers;
     uint32_t n_buffers;
-    float *scratch; /* [threads][scratch_n]: dequantised rows */
+    float *scratch; /* [threads][scratch_n]: rows as floats */
     uint64_t scratch_n;
+    uint8_t *input; /* activations rounded for the integer kernels */
+    uint64_t input_n;
+    float *turns; /* [T][E/2] cosines, [E/2] sines of the positions computed last; the same in every layer */
+    uint64_t turns_n;
+    struct {
+        uint32_t past, T, E;
+        float base;
+    } turns_of;
+    void **packed; /* what weights were packed into */
+    uint32_t n_packed;
     uint64_t total_bytes;
     bool reference; /* double accumulators everywhere */
     bool perf;
@@ -52,21 +65,32 @@ struct cpu_backend {
     struct arena arena;
 };
 
+static inline const float *cpu_vector(const struct weight *w) { return (const float *)(const void *)w->parts->rows; }
 void *cpu_host(const struct cpu_backend *b, struct buf buf); /* first byte of the range */
 float *cpu_scratch(const struct cpu_backend *b, uint32_t thread);
+/* Where T rows of K activations are put when they are rounded; record() has made room. */
+struct cpu_input cpu_input_of(const struct cpu_backend *b, uint32_t T, uint32_t K);
 
 /* --- reference.c: every op in plain C with double accumulators ------------------------------------------------------ */
 
 void cpu_run_reference(struct cpu_backend *b, const struct op *op);
 
-/* --- fast.c: matrix product and attention in float vectors; the other ops are the reference's ----------------------- */
+/* --- pack.c: quantised rows in the form that the kernels multiply ---------------------------------------------------- */
 
-enum { CPU_ROWS = 4 }; /* matrix rows that are dequantised and multiplied together */
-void cpu_run_fast(struct cpu_backend *b, const struct op *op);
-/* The best set of kernels for this processor. */
-const struct cpu_kernels *cpu_kernels_choose(void);
-/* Number i of the sets that this processor can run, NULL past the last. */
+/* NULL for F32, F16 and BF16, which are multiplied as they are. */
+const struct cpu_form *cpu_form_find(uint32_t type);
+uint64_t cpu_packed_group_bytes(uint32_t type, uint32_t k); /* of CPU_GROUP rows */
+/* Packs n_rows <= CPU_GROUP rows into one group; rows that are missing become zeros. */
+void cpu_pack_group(uint32_t type, const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows, uint32_t k, uint8_t *out);
+
+/* --- fast.c: the ops with the kernels of this processor -------------------------------------------------------------- */
+
+/* Runs the first op of ops[n], or the first few as one; returns how many. */
+uint32_t cpu_run_fast(struct cpu_backend *b, const struct op *ops, uint32_t n);
+
+/* --- kernels.c ------------------------------------------------------------------------------------------------------- */
+
+/* Number i of the sets of kernels that this processor can run, best first, NULL past the last. */
 const struct cpu_kernels *cpu_kernels_variant(uint32_t i);
-const char *cpu_kernels_name(const struct cpu_kernels *k);
 
 #endif

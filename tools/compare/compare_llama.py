@@ -5,8 +5,8 @@ usage: compare_llama.py MODEL.gguf [--pumice PATH] [--llama-server 'COMMAND'] [-
                         [--steps 32] [--limit 0.01]
 
 Starts `llama-server` on the loopback interface (any build; give the command that runs it, e.g. with a wrapper), asks both
-programs for the top 20 log-probabilities of the next token after the same ids, and prints the largest difference among the ids
-that both list, and every step where the first token differs although it leads by more than the limit. Exit 1 if a limit is
+programs for the top 20 log-probabilities of the next token after the same ids, and prints the largest and the root mean square
+difference among the ids that both list, and every step where the first token differs although it leads by more than the limit. Exit 1 if a limit is
 broken. Only the standard library is used.
 """
 import argparse
@@ -60,7 +60,7 @@ def wait(server):
 positions = pumice()
 server = subprocess.Popen(shlex.split(a.llama_server) + ["-m", a.llama_model or a.model, "--port", str(a.port), "-c", "1024", "-np", "1"],
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-worst, flips, compared, skipped = 0.0, 0, 0, 0
+worst, squares, flips, compared, skipped = 0.0, 0.0, 0, 0, 0
 try:
     wait(server)
     ids = [int(x) for x in a.prompt.split(",")]
@@ -76,6 +76,7 @@ try:
         both = our_top.keys() & their_top.keys()
         differences = [abs(our_top[i] - their_top[i]) for i in both]
         compared += len(both)
+        squares += sum(d * d for d in differences)
         if a.verbose:
             print(f"step {step}: {max(differences):.5f}")
         worst = max([worst] + differences)
@@ -90,5 +91,5 @@ finally:
     server.terminate()
     server.wait()
 print(f"{len(positions)} steps, {compared} log-probabilities compared: largest difference {worst:.5f} (limit {a.limit}), "
-      f"{flips} different tokens, {skipped} steps without an answer")
+      f"root mean square {(squares / max(compared, 1)) ** 0.5:.5f}, {flips} different tokens, {skipped} steps without an answer")
 sys.exit(1 if worst > a.limit or flips or compared < 10 * len(positions) else 0)
