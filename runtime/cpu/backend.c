@@ -227,7 +227,7 @@ static enum pumice_status record(struct plan *base, const struct op *op)
         (op->E > CPU_MAX_HEAD || op->E % 2 || !op->E))
         return err_set(PUMICE_UNSUPPORTED, "heads of %u elements; pumice can do even numbers up to %d", op->E, CPU_MAX_HEAD);
     if (op->kind == OP_MATMUL && op->w->parts->packed) TRY(reserve_input(b, op->T, op->w->k));
-    if (op->kind == OP_QK_NORM_ROPE_KV) TRY(reserve_turns(b, (uint64_t)op->T * op->E));
+    if (op->kind == OP_QK_NORM_ROPE_KV || op->kind == OP_BIAS_ROPE_KV) TRY(reserve_turns(b, (uint64_t)op->T * op->E));
     if (p->n == p->capacity) {
         const uint32_t capacity = p->capacity ? 2 * p->capacity : 64;
         struct op *grown = mem_realloc(p->ops, capacity, sizeof *grown);

@@ -54,6 +54,7 @@ struct cpu_backend {
     struct {
         uint32_t past, T, E;
         float base;
+        const float *factors;
     } turns_of;
     void **packed; /* what weights were packed into */
     uint32_t n_packed;

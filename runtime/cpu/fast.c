@@ -181,7 +181,8 @@ static void turns(void *user, uint32_t thread, uint64_t begin, uint64_t end)
     for (uint64_t t = begin; t < end; t++) {
         float *turn = j->b->turns + t * E;
         for (uint32_t i = 0; i < E / 2; i++) {
-            const double angle = (double)(j->step->past + t) * pow((double)j->op->rope.base, -2.0 * i / E);
+            const double angle = (double)(j->step->past + t) * pow((double)j->op->rope.base, -2.0 * i / E) /
+                                 (j->op->rope.factors ? (double)j->op->rope.factors[i] : 1.0);
             turn[i] = (float)cos(angle);
             turn[E / 2 + i] = (float)sin(angle);
         }
@@ -211,16 +212,54 @@ static void qk_norm_rope_kv(void *user, uint32_t thread, uint64_t begin, uint64_
     }
 }
 
+/* y = x + bias, turned; bias NULL: none. x and y may be the same. */
+static void bias_rope(const float *x, const float *bias, const float *turn, uint32_t E, bool neighbours, float *y)
+{
+    const uint32_t half = E / 2, step = neighbours ? 2 : 1, apart = neighbours ? 1 : half;
+    for (uint32_t i = 0; i < half; i++) {
+        const uint32_t at = step * i;
+        const float a = x[at] + (bias ? bias[at] : 0.0f), b = x[at + apart] + (bias ? bias[at + apart] : 0.0f);
+        y[at] = a * turn[i] - b * turn[half + i];
+        y[at + apart] = a * turn[half + i] + b * turn[i];
+    }
+}
+
+static void bias_rope_kv(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    const struct op *op = j->op;
+    const float *q_bias = op->w ? cpu_vector(op->w) : NULL, *k_bias = op->w2 ? cpu_vector(op->w2) : NULL,
+                *v_bias = op->w3 ? cpu_vector(op->w3) : NULL;
+    const uint32_t E = op->E, n_kv = op->G * E;
+    (void)thread;
+    for (uint64_t t = begin; t < end; t++) {
+        const uint64_t row = (j->step->past + t) * n_kv;
+        float *q = (float *)cpu_host(j->b, op->x) + t * op->H * E, head[CPU_MAX_HEAD];
+        const float *k = (const float *)cpu_host(j->b, op->y) + t * n_kv, *v = (const float *)cpu_host(j->b, op->z) + t * n_kv;
+        const float *turn = j->b->turns + t * E;
+        uint16_t *k_row = (uint16_t *)cpu_host(j->b, op->k_cache) + row, *v_row = (uint16_t *)cpu_host(j->b, op->v_cache) + row;
+        for (uint32_t h = 0; h < op->H; h++)
+            bias_rope(q + h * E, q_bias ? q_bias + h * E : NULL, turn, E, op->rope.neighbours, q + h * E);
+        for (uint32_t g = 0; g < op->G; g++) { /* k and v themselves are inputs and stay as they are */
+            bias_rope(k + g * E, k_bias ? k_bias + g * E : NULL, turn, E, op->rope.neighbours, head);
+            j->b->kernels->to_halves(head, E, k_row + g * E);
+            for (uint32_t i = 0; i < E; i++) head[i] = v[g * E + i] + (v_bias ? v_bias[g * E + i] : 0.0f);
+            j->b->kernels->to_halves(head, E, v_row + g * E);
+        }
+    }
+}
+
 static void run_rope(struct job *j)
 {
     struct cpu_backend *b = j->b;
     const struct op *op = j->op;
     if (b->turns_of.past != j->step->past || b->turns_of.T != op->T || b->turns_of.E != op->E ||
-        b->turns_of.base != op->rope.base) {
+        b->turns_of.base != op->rope.base || b->turns_of.factors != op->rope.factors) {
         pool_run(b->pool, op->T, 4, turns, j);
         b->turns_of.past = j->step->past, b->turns_of.T = op->T, b->turns_of.E = op->E, b->turns_of.base = op->rope.base;
+        b->turns_of.factors = op->rope.factors;
     }
-    pool_run(b->pool, op->T, 2, qk_norm_rope_kv, j);
+    pool_run(b->pool, op->T, 2, op->kind == OP_BIAS_ROPE_KV ? bias_rope_kv : qk_norm_rope_kv, j);
 }
 
 static void swiglu(void *user, uint32_t thread, uint64_t begin, uint64_t end)
@@ -238,9 +277,10 @@ uint32_t cpu_run_fast(struct cpu_backend *b, const struct op *ops, uint32_t n)
     case OP_MATMUL: return run_products(b, ops, n);
     case OP_RMS_NORM: pool_run(b->pool, ops->T, 4, rms_norm, &job); break;
     case OP_QK_NORM_ROPE_KV:
-        if (ops->rope.neighbours || ops->rope.factors) cpu_run_reference(b, ops);
+        if (ops->rope.neighbours) cpu_run_reference(b, ops);
         else run_rope(&job);
         break;
+    case OP_BIAS_ROPE_KV: run_rope(&job); break;
     case OP_ATTENTION:
         pool_run(b->pool, (uint64_t)(ops->T + attention_tokens(ops) - 1) / attention_tokens(ops) * ops->G, 1, attention, &job);
         break;
