@@ -38,6 +38,19 @@ void y_store(uint col, uint row, float sum)
     y[at] = p.add != 0u ? y[at] + sum : sum;
 }
 
+float sums[NR * COLS];
+
+void add_block(uint b, uint col0, uint first_sum, vec4 w[8])
+{
+    [[unroll]] for (uint c = 0u; c < COLS; c++) {
+        vec4 x[8];
+        x_load(p.x_at + min(col0 + c, p.T - 1u) * p.k, b, x);
+        float sum = 0.0;
+        [[unroll]] for (uint i = 0u; i < 8u; i++) sum += dot(w[i], x[i]);
+        sums[first_sum + c] += sum;
+    }
+}
+
 void main()
 {
     const uint group = gl_WorkGroupID.y * p.groups_x + gl_WorkGroupID.x;
@@ -50,20 +63,26 @@ void main()
     const uint row0 = LANE_ROWS ? group * WG + gl_LocalInvocationIndex : group * NR;
     if (row0 >= p.rows) return;
 
-    float sums[NR * COLS];
     [[unroll]] for (uint i = 0u; i < NR * COLS; i++) sums[i] = 0.0;
+#ifdef SUPER
+    if (LANE_ROWS && COLS == 1u) { // with more columns the weights are a smaller part, and the longer code costs more
+        const uint base = row_base(row0, p.row_words);
+        for (uint s = 0u; s < n_blocks / SUPER; s++) {
+            const uvec4 head = head_load(base, s, k_padded);
+            for (uint j = 0u; j < SUPER; j++) {
+                vec4 w[8];
+                block_load_of(head, base, s * SUPER + j, k_padded, w);
+                add_block(s * SUPER + j, col0, 0u, w);
+            }
+        }
+    } else
+#endif
     for (uint b = first; b < n_blocks; b += stride) {
         [[unroll]] for (uint r = 0u; r < n_rows; r++) {
             vec4 w[8];
             // rows past the end (rows % NR) re-read the last one and are not stored
             block_load(row_base(min(row0 + r, p.rows - 1u), p.row_words), b, k_padded, w);
-            [[unroll]] for (uint c = 0u; c < COLS; c++) {
-                vec4 x[8];
-                x_load(p.x_at + min(col0 + c, p.T - 1u) * p.k, b, x);
-                float sum = 0.0;
-                [[unroll]] for (uint i = 0u; i < 8u; i++) sum += dot(w[i], x[i]);
-                sums[r * COLS + c] += sum;
-            }
+            add_block(b, col0, r * COLS, w);
         }
     }
     [[unroll]] for (uint r = 0u; r < n_rows; r++)

@@ -108,7 +108,19 @@ void block_load(uint base, uint b, uint k, out vec4 w[8])
 const float iq4[16] = float[16](-127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.0, -10.0, 1.0, 13.0, 25.0, 38.0, 53.0,
                                 69.0, 89.0, 113.0);
 #endif
-void scales_load(uint base, uint b, uint k, out vec2 s, out vec2 m)
+#if defined(W_Q4_K) || defined(W_Q5_K)
+// What the blocks of a super-block share; block_load_of takes it, so that a loop over them loads it once.
+#define SUPER 8u
+uvec4 head_load(uint base, uint super, uint k)
+{
+#ifdef W_Q5_K
+    return words_load4(base, k / 8u + k / 32u + super * 4u);
+#else
+    return words_load4(base, k / 8u + super * 4u);
+#endif
+}
+#endif
+void scales_load(uint base, uint b, uint k, uvec4 head, out vec2 s, out vec2 m)
 {
 #if defined(W_Q4_0) || defined(W_IQ4_NL)
     // planes: quants k/8 words; d halves
@@ -131,9 +143,9 @@ void scales_load(uint base, uint b, uint k, out vec2 s, out vec2 m)
     m = vec2(-d.y);
 #elif defined(W_IQ4_XS)
     // planes: quants k/8 words; 2 words a super-block: d and the scales' high bits, their low nibbles
-    const uvec2 head = words_load2(base, k / 8u + b / 8u * 2u);
-    const uint low = (head.y >> (4u * (b % 8u))) & 15u, high = (head.x >> (16u + 2u * (b % 8u))) & 3u;
-    s = vec2(unpackHalf2x16(head.x).x * float(int(low | high << 4) - 32));
+    const uvec2 both = words_load2(base, k / 8u + b / 8u * 2u);
+    const uint low = (both.y >> (4u * (b % 8u))) & 15u, high = (both.x >> (16u + 2u * (b % 8u))) & 3u;
+    s = vec2(unpackHalf2x16(both.x).x * float(int(low | high << 4) - 32));
     m = vec2(0.0);
 #elif defined(W_Q2_K)
     // planes: quants k/16 words; scale and minimum nibbles k/64 words; d and dmin a word a super-block
@@ -151,12 +163,6 @@ void scales_load(uint base, uint b, uint k, out vec2 s, out vec2 m)
     m = 4.0 * s;
 #elif defined(W_Q4_K) || defined(W_Q5_K)
     // planes: quants k/8 words; (Q5_K: high bits k/32 words;) 4 words a super-block: d and dmin, 12 bytes of scales
-#ifdef W_Q5_K
-    const uint plane = k / 8u + k / 32u;
-#else
-    const uint plane = k / 8u;
-#endif
-    const uvec4 head = words_load4(base, plane + b / 8u * 4u);
     const vec2 d = unpackHalf2x16(head.x);
     const uint j = b % 8u, shift = 8u * (j & 3u);
     uint scale, low;
@@ -179,10 +185,10 @@ void scales_load(uint base, uint b, uint k, out vec2 s, out vec2 m)
     m = 32.0 * s;
 #endif
 }
-void block_load(uint base, uint b, uint k, out vec4 w[8])
+void block_load_of(uvec4 head, uint base, uint b, uint k, out vec4 w[8])
 {
     vec2 s, m;
-    scales_load(base, b, k, s, m);
+    scales_load(base, b, k, head, s, m);
 #if defined(W_Q2_K) || defined(W_Q3_K)
     const uvec2 pairs = words_load2(base, b * 2u);
 #else
@@ -214,5 +220,13 @@ void block_load(uint base, uint b, uint k, out vec4 w[8])
         w[g] = s[g / 4u] * bytes_of(q4) - m[g / 4u];
 #endif
     }
+}
+void block_load(uint base, uint b, uint k, out vec4 w[8])
+{
+#ifdef SUPER
+    block_load_of(head_load(base, b / SUPER, k), base, b, k, w);
+#else
+    block_load_of(uvec4(0u), base, b, k, w);
+#endif
 }
 #endif
