@@ -44,7 +44,7 @@ const char rig_chinese[] =
     "                items[k], items[k + 1] = items[k + 1], items[k]\n"
     "    return items\n"
     "```\n\n"
-    "| 周 | 任务 | 负责人 |\n|--|--|:-:|\n| 第一周 | 需求分析与设计评审 | 小林 |\n| 第二周 | 编码与单元测试 | 小王 |\n\n"
+    "| 周 | 任务 | 负责人 |\n|---|---|:-:|\n| 第一周 | 需求分析与设计评审 | 小林 |\n| 第二周 | 编码与单元测试 | 小王 |\n\n"
     "日本語のテキスト、한국어 문장、العربية، emoji 🙂🚀 も表示できます。\n";
 
 static int on_width(void *user, struct font font, const char *text, size_t n)
@@ -193,9 +193,97 @@ void rig_list(struct view *v)
     e->n = e->conversations != NULL ? COUNT_OF(titles) : 0;
     for (size_t i = 0; i < e->n; i++) {
         e->conversations[i].id = mem_strdup(i == 0 ? "20260101-000000-1" : "20260101-000000-2");
-        e->conversations[i].id[16] = (char)('1' + i);
+        if (e->conversations[i].id != NULL) e->conversations[i].id[16] = (char)('1' + i);
         e->conversations[i].title = mem_strdup(titles[i]);
         e->conversations[i].n_messages = (uint32_t)i * 2 + 1;
     }
     view_take(v, e);
 }
+
+/* --- scenes ---------------------------------------------------------------------------------------------- */
+
+static void set_empty(struct view *v)
+{
+    rig_model(v, true);
+    rig_state(v, STATE_IDLE, -1);
+}
+
+static void set_talk(struct view *v)
+{
+    const char *const texts[] = {"Write a README for a small tool that renames photos by date", rig_markdown,
+                                 "Thank you! Shorter, please.", "It renames photos by date."};
+    rig_model(v, false);
+    rig_state(v, STATE_IDLE, -1);
+    rig_messages(v, texts, 4, ENDING_DONE);
+    rig_stats(v, 1234, 8192, 512, 43.7);
+}
+
+static void set_top(struct view *v)
+{
+    set_talk(v);
+    v->bubbles.sticks = false;
+    v->bubbles.scroll = 0;
+}
+
+static void set_chinese(struct view *v)
+{
+    const char *const texts[] = {"帮我写个冒泡排序，并解释它的时间复杂度", rig_chinese};
+    rig_model(v, false);
+    rig_state(v, STATE_IDLE, -1);
+    rig_messages(v, texts, 2, ENDING_LENGTH);
+    rig_stats(v, 345, 8192, 265, 31.4);
+}
+
+static void set_busy(struct view *v)
+{
+    const char *const texts[] = {"Write a weekly report", "## This week\n\nThe window is **nearly** there, and"};
+    rig_model(v, false);
+    rig_messages(v, texts, 2, ENDING_NONE);
+    rig_state(v, STATE_GENERATING, -1);
+}
+
+static void set_problem(struct view *v)
+{
+    set_talk(v);
+    rig_problem(v, PUMICE_MEMORY, false,
+                "the KV cache for 32768 tokens needs 4.5 GiB, and the device has 2.1 GiB left; choose a smaller context, "
+                "a smaller model, or the CPU");
+}
+
+static void set_more(struct view *v)
+{
+    set_talk(v);
+    view_open_more(v);
+    rig_list(v);
+}
+
+static void set_more_end(struct view *v)
+{
+    set_more(v);
+    v->more.scroll = 100000;
+}
+
+static void set_keys(struct view *v)
+{
+    set_talk(v);
+    v->sheet = SHEET_KEYS;
+}
+
+static void set_link(struct view *v)
+{
+    set_talk(v);
+    v->sheet = SHEET_LINK;
+    v->link = mem_strdup("https://example.org/photo-date");
+}
+
+const struct rig_scene rig_scenes[] = {
+    {"empty", 100, false, false, set_empty},       {"empty-dark-zh", 100, true, true, set_empty},
+    {"talk", 100, false, false, set_talk},         {"talk-top", 100, false, false, set_top},
+    {"talk-dark", 100, true, false, set_top},      {"talk-2x", 200, false, false, set_top},
+    {"chinese", 100, false, true, set_chinese},    {"chinese-dark-2x", 200, true, true, set_chinese},
+    {"busy", 100, false, false, set_busy},         {"problem", 100, false, false, set_problem},
+    {"problem-dark", 100, true, false, set_problem}, {"more", 100, false, false, set_more},
+    {"more-dark-zh", 100, true, true, set_more},   {"more-end", 100, false, false, set_more_end},
+    {"keys", 100, false, false, set_keys},         {"link", 100, false, false, set_link},
+};
+const size_t rig_n_scenes = COUNT_OF(rig_scenes);

@@ -29,4 +29,14 @@ void rig_list(struct view *v);
 extern const char rig_markdown[]; /* a message with everything: headings, lists, table, code, quote, link */
 extern const char rig_chinese[];
 
+/* States to look at and to compare. The view is rig_open'ed before; language and theme are set. */
+struct rig_scene {
+    const char *name;
+    int zoom; /* percent */
+    bool dark, chinese;
+    void (*set)(struct view *v);
+};
+extern const struct rig_scene rig_scenes[];
+extern const size_t rig_n_scenes;
+
 #endif

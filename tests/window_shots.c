@@ -6,98 +6,6 @@
 #include "app/window/screen.h"
 #include "window_rig.h"
 
-struct shot {
-    const char *name;
-    int zoom; /* percent */
-    bool dark, chinese;
-    void (*set)(struct view *v);
-};
-
-static void set_empty(struct view *v)
-{
-    rig_model(v, true);
-    rig_state(v, STATE_IDLE, -1);
-}
-
-static void set_talk(struct view *v)
-{
-    const char *const texts[] = {"Write a README for a small tool that renames photos by date", rig_markdown,
-                                 "Thank you! Shorter, please.", "It renames photos by date."};
-    rig_model(v, false);
-    rig_state(v, STATE_IDLE, -1);
-    rig_messages(v, texts, 4, ENDING_DONE);
-    rig_stats(v, 1234, 8192, 512, 43.7);
-}
-
-static void set_top(struct view *v)
-{
-    set_talk(v);
-    v->bubbles.sticks = false;
-    v->bubbles.scroll = 0;
-}
-
-static void set_chinese(struct view *v)
-{
-    const char *const texts[] = {"帮我写个冒泡排序，并解释它的时间复杂度", rig_chinese};
-    rig_model(v, false);
-    rig_state(v, STATE_IDLE, -1);
-    rig_messages(v, texts, 2, ENDING_LENGTH);
-    rig_stats(v, 345, 8192, 265, 31.4);
-}
-
-static void set_busy(struct view *v)
-{
-    const char *const texts[] = {"Write a weekly report", "## This week\n\nThe window is **nearly** there, and"};
-    rig_model(v, false);
-    rig_messages(v, texts, 2, ENDING_NONE);
-    rig_state(v, STATE_GENERATING, -1);
-}
-
-static void set_problem(struct view *v)
-{
-    set_talk(v);
-    rig_problem(v, PUMICE_MEMORY, false,
-                "the KV cache for 32768 tokens needs 4.5 GiB, and the device has 2.1 GiB left; choose a smaller context, "
-                "a smaller model, or the CPU");
-}
-
-static void set_more(struct view *v)
-{
-    set_talk(v);
-    view_open_more(v);
-    rig_list(v);
-}
-
-static void set_more_end(struct view *v)
-{
-    set_more(v);
-    v->more.scroll = 100000;
-}
-
-static void set_keys(struct view *v)
-{
-    set_talk(v);
-    v->sheet = SHEET_KEYS;
-}
-
-static void set_link(struct view *v)
-{
-    set_talk(v);
-    v->sheet = SHEET_LINK;
-    v->link = mem_strdup("https://example.org/photo-date");
-}
-
-static const struct shot shots[] = {
-    {"empty", 100, false, false, set_empty},       {"empty-dark-zh", 100, true, true, set_empty},
-    {"talk", 100, false, false, set_talk},         {"talk-top", 100, false, false, set_top},
-    {"talk-dark", 100, true, false, set_top},      {"talk-2x", 200, false, false, set_top},
-    {"chinese", 100, false, true, set_chinese},    {"chinese-dark-2x", 200, true, true, set_chinese},
-    {"busy", 100, false, false, set_busy},         {"problem", 100, false, false, set_problem},
-    {"problem-dark", 100, true, false, set_problem}, {"more", 100, false, false, set_more},
-    {"more-dark-zh", 100, true, true, set_more},   {"more-end", 100, false, false, set_more_end},
-    {"keys", 100, false, false, set_keys},         {"link", 100, false, false, set_link},
-};
-
 static void frame(struct view *v, struct screen *s, const struct ui_event *event)
 {
     int percent = 100;
@@ -105,7 +13,7 @@ static void frame(struct view *v, struct screen *s, const struct ui_event *event
     view_frame(v, event, all, percent);
 }
 
-static bool shoot(const struct shot *shot, const char *dir)
+static bool shoot(const struct rig_scene *shot, const char *dir)
 {
     struct settings settings;
     struct rig_requests requests;
@@ -146,7 +54,7 @@ int main(int argc, char **argv)
         return 2;
     }
     bool fine = true;
-    for (size_t i = 0; i < COUNT_OF(shots); i++)
-        if (argc < 3 || strcmp(argv[2], shots[i].name) == 0) fine = shoot(&shots[i], argv[1]) && fine;
+    for (size_t i = 0; i < rig_n_scenes; i++)
+        if (argc < 3 || strcmp(argv[2], rig_scenes[i].name) == 0) fine = shoot(&rig_scenes[i], argv[1]) && fine;
     return fine ? 0 : 1;
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROW_GAP = 6, ACTIONS = 30, PAD_X = 14, PAD_Y = 10, COLUMN_MAX = 860 };
+enum { TOP_GAP = 14, ROW_GAP = 4, ACTIONS = 30, PAD_X = 14, PAD_Y = 10, COLUMN_MAX = 860 };
 
 static void bubble_fini(struct bubble *b)
 {
@@ -23,7 +23,7 @@ void bubbles_fini(struct bubbles *b)
 
 static void take(struct bubble *to, struct shown_message *m)
 {
-    const bool grew = to->m.key == m->key && to->m.user == m->user && to->m.text != NULL && m->n >= to->m.n &&
+    const bool grew = to->m.key == m->key && to->m.user == m->user && to->m.text != NULL && m->text != NULL && m->n >= to->m.n &&
                       memcmp(to->m.text, m->text, to->m.n) == 0;
     if (!grew) {
         to->n_parsed = 0;
@@ -89,7 +89,7 @@ static void lay(struct bubble *b, const struct ui *ui, int width)
         b->n_parsed = b->m.n;
     }
     (void)layout_update(&b->layout, &b->doc, &style, most - 2 * pad_x);
-    const int w = b->m.user ? MIN(b->layout.w + 2 * pad_x, most) : width;
+    const int w = MIN(MAX(b->layout.w, ui_px(ui, 24)) + 2 * pad_x, most);
     b->box = (struct rect){b->m.user ? width - w : 0, ui_px(ui, ROW_GAP), w,
                            MAX(b->layout.h, style.px * 3 / 2) + 2 * pad_y};
     b->h = b->box.h + ui_px(ui, ROW_GAP + ACTIONS);
@@ -105,9 +105,9 @@ static void estimate(struct bubble *b, const struct ui *ui, int width)
     b->h = b->box.h + ui_px(ui, ROW_GAP + ACTIONS);
 }
 
-static void add_up(struct bubbles *b)
+static void add_up(struct bubbles *b, const struct ui *ui)
 {
-    int y = 0;
+    int y = ui_px(ui, TOP_GAP);
     b->unlaid = 0;
     for (size_t i = 0; i < b->n; i++) {
         b->list[i].y = y;
@@ -153,7 +153,7 @@ void bubbles_place(struct bubbles *b, const struct ui *ui, struct rect area)
     }
     for (size_t i = 0; i < b->n; i++)
         if (!b->list[i].laid && b->list[i].layout.width == 0) estimate(&b->list[i], ui, w);
-    add_up(b);
+    add_up(b, ui);
     if (b->n > 0 && !b->sticks) b->scroll = b->list[anchor].y + offset;
     /* laying out moves what is below; a few rounds show everything that is visible */
     for (int round = 0; round < 8; round++) {
@@ -165,7 +165,7 @@ void bubbles_place(struct bubbles *b, const struct ui *ui, struct rect area)
             again = true;
         }
         if (!again) break;
-        add_up(b);
+        add_up(b, ui);
     }
     clamp(b, area);
 }
@@ -179,7 +179,7 @@ bool bubbles_work(struct bubbles *b, const struct ui *ui, struct rect area, size
         lay(&b->list[i], ui, b->width);
         n--;
     }
-    add_up(b);
+    add_up(b, ui);
     if (b->n > 0 && !b->sticks) b->scroll = b->list[anchor].y + offset;
     clamp(b, area);
     return b->unlaid > 0;

@@ -235,7 +235,7 @@ enum field_result ui_field(struct ui *ui, uint32_t id, struct rect r, struct edi
     draw_clip_push(&ui->draw, (struct rect){inner.x - 1, r.y + ui_px(ui, 3), inner.w + 2, r.h - ui_px(ui, 6)});
     const struct rect caret = caret_rect(ui, e, inner);
     if (e->n == 0 && e->n_preedit == 0)
-        ui_text(ui, (struct rect){inner.x, inner.y, inner.w, line_step(ui)}, field_font(ui), COLOR_MUTED, ALIGN_LEFT, hint,
+        ui_text(ui, (struct rect){inner.x + ui_px(ui, 3), inner.y, inner.w, line_step(ui)}, field_font(ui), COLOR_MUTED, ALIGN_LEFT, hint,
                 strlen(hint));
     draw_lines(ui, e, inner, focus, enabled);
     if (focus) {

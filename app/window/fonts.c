@@ -145,15 +145,34 @@ static size_t file_of(struct fonts *f, struct font font, uint32_t code)
     return file;
 }
 
-/* The end of the stretch at i that one font paints. */
+static bool right_to_left(uint32_t code)
+{
+    return (code >= 0x590 && code <= 0x8ff) || (code >= 0xfb1d && code <= 0xfdff) || (code >= 0xfe70 && code <= 0xfeff);
+}
+
+/* Within a stretch of Arabic or Hebrew HarfBuzz orders the letters; stretches themselves stand from left to right. */
+static TTF_Font *directed(const struct sized *s, const char *run, size_t n)
+{
+    size_t bytes = 0;
+    const uint32_t code = text_code(run, n, 0, &bytes);
+    const bool rtl = right_to_left(code);
+    TTF_SetFontDirection(s->font, rtl ? TTF_DIRECTION_RTL : TTF_DIRECTION_LTR);
+    TTF_SetFontScriptName(s->font, rtl ? (code < 0x600 || (code >= 0xfb1d && code < 0xfb50) ? "Hebr" : "Arab") : "Zyyy");
+    return s->font;
+}
+
+/* The end of the stretch at i that one font paints, in one direction. */
 static size_t run_end(struct fonts *f, struct font font, const char *text, size_t n, size_t i, size_t *file)
 {
     size_t bytes = 0;
-    *file = file_of(f, font, text_code(text, n, i, &bytes));
+    const uint32_t first = text_code(text, n, i, &bytes);
+    *file = file_of(f, font, first);
+    const struct sized *s = size_of(f, *file, font);
+    const bool emoji = s != NULL && s->bitmap; /* its space is as wide as its pictures */
     size_t end = text_next(text, n, i);
     while (end < n && end - i < RUN_MAX - 64) {
         const uint32_t code = text_code(text, n, end, &bytes);
-        if (code != ' ' && file_of(f, font, code) != *file) break;
+        if ((code != ' ' || emoji) && (file_of(f, font, code) != *file || right_to_left(code) != right_to_left(first))) break;
         end = text_next(text, n, end);
     }
     return MIN(end, i + RUN_MAX - 1);
@@ -178,7 +197,7 @@ static int on_width(void *user, struct font font, const char *text, size_t n)
         int w = 0, h = 0;
         memcpy(run, text + i, end - i);
         run[end - i] = 0;
-        if (s != NULL && TTF_SizeUTF8(s->font, run, &w, &h) == 0) width += scaled(s, w);
+        if (s != NULL && TTF_SizeUTF8(directed(s, run, end - i), run, &w, &h) == 0) width += scaled(s, w);
         i = end;
     }
     width_cache_put(&f->widths, key, width);
@@ -290,7 +309,7 @@ static struct painted *paint_run(struct fonts *f, struct sized *s, const char *r
     struct painted *p = &f->painted[slot];
     if (p->texture != NULL) return p;
     if (f->n_painted >= SLOTS - 1) return NULL;
-    SDL_Surface *surface = TTF_RenderUTF8_Blended(s->font, run, (SDL_Color){255, 255, 255, 255});
+    SDL_Surface *surface = TTF_RenderUTF8_Blended(directed(s, run, n), run, (SDL_Color){255, 255, 255, 255});
     if (surface == NULL) return NULL;
     p->texture = SDL_CreateTextureFromSurface(f->renderer, surface);
     p->w = surface->w;

@@ -36,10 +36,25 @@ static void begin_flow(struct flow *f, int x0, int width, int y, int leading)
     f->used = 0;
 }
 
+static struct piece *last_piece(const struct flow *f)
+{
+    return f->out->n_pieces > f->first ? &f->out->pieces[f->out->n_pieces - 1] : NULL;
+}
+
+/* The widths of words do not quite add up to that of the piece they make: kerning, hinting. */
+static void finish_piece(struct flow *f)
+{
+    struct piece *p = last_piece(f);
+    if (p == NULL) return;
+    p->w = text_width(f->measure, p->font, f->s->text + p->offset, p->n);
+    f->x = p->x + p->w;
+}
+
 /* Sets the pieces of the line on one base line. */
 static void end_line(struct flow *f)
 {
     int ascent = 0, descent = 0;
+    finish_piece(f);
     if (f->first == f->out->n_pieces) {
         ascent = text_ascent(f->measure, f->base);
         descent = text_height(f->measure, f->base) - ascent;
@@ -61,11 +76,6 @@ static void end_line(struct flow *f)
     f->first = f->out->n_pieces;
 }
 
-static struct piece *last_piece(const struct flow *f)
-{
-    return f->out->n_pieces > f->first ? &f->out->pieces[f->out->n_pieces - 1] : NULL;
-}
-
 static bool same_look(const struct piece *p, const struct look *l)
 {
     return p->font.face == l->font.face && p->font.px == l->font.px && p->color == l->color && p->link == l->link &&
@@ -75,11 +85,12 @@ static bool same_look(const struct piece *p, const struct look *l)
 static void put(struct flow *f, const struct look *l, uint32_t offset, uint32_t n, int w)
 {
     struct piece *last = last_piece(f);
-    if (last != NULL && same_look(last, l) && last->offset + last->n == offset && last->x + last->w == f->x) {
+    if (last != NULL && same_look(last, l) && last->offset + last->n == offset) {
         last->n += n;
         last->w += w;
     } else {
         struct segment_layout *o = f->out;
+        finish_piece(f);
         if (!grow(&o->pieces, &o->pieces_capacity, o->n_pieces + 1, sizeof *o->pieces)) {
             f->failed = true;
             return;

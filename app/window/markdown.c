@@ -79,6 +79,8 @@ enum { LISTS_MAX = 16 };
 
 struct builder {
     struct segment *s;
+    const char *source;
+    size_t n_source;
     uint16_t style;
     uint16_t link;
     uint8_t quote, n_lists;
@@ -401,9 +403,20 @@ static int put_entity(struct builder *b, const char *text, size_t n)
     return put_span(b, text, n) ? 0 : -1;
 }
 
+/* md4c 0.4.8 looks at the byte after the end, and may then give a text that lies outside (a link at the very end,
+ * followed by other bytes). It parses a copy that ends in newlines, and what is outside is dropped all the same. Short
+ * texts elsewhere are its own: newlines, spaces. */
+static bool inside(const struct builder *b, const char *text, size_t n)
+{
+    const uintptr_t at = (uintptr_t)text, from = (uintptr_t)b->source;
+    if (at < from || at > from + b->n_source) return n <= 16;
+    return n <= b->n_source - (at - from);
+}
+
 static int on_text(MD_TEXTTYPE type, const MD_CHAR *text, MD_SIZE n, void *user)
 {
     struct builder *b = user;
+    if (!inside(b, text, n)) return 0;
     switch (type) {
     case MD_TEXT_NULLCHAR:
         return put_span(b, "\xef\xbf\xbd", 3) ? 0 : -1;
@@ -444,10 +457,15 @@ static enum pumice_status parse(struct segment *s, const char *source, size_t n)
                                      .enter_span = on_enter_span,
                                      .leave_span = on_leave_span,
                                      .text = on_text};
-    struct builder b = {.s = s};
     segment_clear(s);
     if (n > UINT32_MAX / 4) return err_set(PUMICE_ARGUMENT, "a message is longer than 1 GiB");
-    const int rc = md_parse(source, (MD_SIZE)n, &parser, &b);
+    char *copy = mem_alloc(n + 3);
+    if (copy == NULL) return err_memory("a message", n);
+    if (n > 0) memcpy(copy, source, n);
+    memcpy(copy + n, "\n\n", 3);
+    struct builder b = {.s = s, .source = copy, .n_source = n + 1};
+    const int rc = md_parse(copy, (MD_SIZE)n + 1, &parser, &b);
+    mem_free(copy);
     return rc == 0 && !b.failed ? PUMICE_OK : err_memory("a message", n);
 }
 

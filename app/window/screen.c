@@ -454,6 +454,11 @@ void screen_open_url(const char *url)
     (void)SDL_OpenURL(url);
 }
 
+void screen_hide(struct screen *s)
+{
+    SDL_HideWindow(s->window);
+}
+
 void screen_title(struct screen *s, const char *title)
 {
     if (strcmp(SDL_GetWindowTitle(s->window), title) != 0) SDL_SetWindowTitle(s->window, title);

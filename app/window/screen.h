@@ -33,6 +33,7 @@ void screen_follow(struct screen *s, const struct ui *ui); /* cursor, input meth
 void screen_copy(struct screen *s, const char *text);
 char *screen_paste(void *s); /* mem_alloc'ed, or NULL; for ui.paste */
 void screen_open_url(const char *url);
+void screen_hide(struct screen *s);
 void screen_title(struct screen *s, const char *title);
 void screen_notice(struct screen *s); /* asks for attention when the window is in the background */
 bool screen_focused(struct screen *s);

@@ -102,6 +102,8 @@ static void take_messages(struct view *v, struct event *e)
     copy_text(v->title, sizeof v->title, e->more);
     v->can_undo = e->can_undo;
     v->can_redo = e->can_redo;
+    for (size_t i = 0; i < e->n; i++)
+        if (e->messages[i].text == NULL) e->messages[i].n = 0; /* memory ran out */
     (void)bubbles_set(&v->bubbles, e->messages, e->n);
     if (v->chosen != SIZE_MAX && v->chosen >= v->bubbles.n) v->chosen = SIZE_MAX;
     if (v->editing != SIZE_MAX && v->editing >= v->bubbles.n) view_leave_edit(v);
@@ -110,6 +112,8 @@ static void take_messages(struct view *v, struct event *e)
 static void take_list(struct view *v, struct event *e)
 {
     struct more *m = &v->more;
+    for (size_t i = 0; i < e->n; i++) /* memory ran out: not one of them is shown */
+        if (e->conversations[i].id == NULL) return;
     struct shown_conversation *old = m->list;
     const size_t n_old = m->n_list;
     m->list = e->conversations;
@@ -176,7 +180,7 @@ void view_take(struct view *v, struct event *e)
         take_messages(v, e);
         break;
     case EVENT_TEXT:
-        (void)bubbles_append(&v->bubbles, e->text, e->n);
+        if (e->text != NULL) (void)bubbles_append(&v->bubbles, e->text, e->n);
         break;
     case EVENT_STATS:
         v->used = e->used;
