@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "platform.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -17,16 +19,18 @@
 
 /* --- files -------------------------------------------------------------------------------------- */
 
-static enum pumice_status open_regular(const char *path, int *fd, uint64_t *bytes)
+static enum pumice_status open_regular(const char *path, int flags, int *fd, uint64_t *bytes)
 {
     struct stat s;
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not make us wait; files ignore it */
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | flags); /* a pipe must not make us wait; files ignore it */
+    if (*fd < 0 && (flags & O_NOFOLLOW) && errno == ELOOP)
+        return err_set(PUMICE_IO, "%s is a symbolic link, which is not followed here; put the file itself there", path);
     if (*fd < 0) return err_set(PUMICE_IO, "cannot open %s: %s; check the path", path, strerror(errno));
     enum pumice_status st = PUMICE_OK;
     if (fstat(*fd, &s) != 0) st = err_set(PUMICE_IO, "cannot read %s: %s", path, strerror(errno));
     else if (S_ISDIR(s.st_mode)) st = err_set(PUMICE_FORMAT, "%s is a directory; name the file inside it", path);
     else if (!S_ISREG(s.st_mode)) st = err_set(PUMICE_FORMAT, "%s is not a regular file", path);
-    else if (s.st_size == 0) st = err_set(PUMICE_FORMAT, "%s is empty; download it again", path);
+    else if (s.st_size == 0) st = err_set(PUMICE_FORMAT, "%s is empty; get it again, or remove it", path);
     else *bytes = (uint64_t)s.st_size;
     if (st != PUMICE_OK) {
         close(*fd);
@@ -41,7 +45,7 @@ enum pumice_status platform_map(const char *path, struct mapping *out)
     int fd = -1;
     size_t bytes = 0;
     memset(out, 0, sizeof *out);
-    TRY(open_regular(path, &fd, &out->bytes));
+    TRY(open_regular(path, 0, &fd, &out->bytes));
     if (!size_of_u64(out->bytes, &bytes)) {
         st = err_set(PUMICE_UNSUPPORTED, "%s is too large for this machine's address space", path);
         goto fail;
@@ -78,14 +82,14 @@ static void advise(const struct mapping *m, uint64_t offset, uint64_t bytes, int
 void platform_map_want(const struct mapping *m, uint64_t offset, uint64_t bytes) { advise(m, offset, bytes, MADV_WILLNEED); }
 void platform_map_drop(const struct mapping *m, uint64_t offset, uint64_t bytes) { advise(m, offset, bytes, MADV_DONTNEED); }
 
-enum pumice_status platform_read(const char *path, uint64_t max_bytes, char **data, size_t *bytes)
+static enum pumice_status read_file(const char *path, int flags, uint64_t max_bytes, char **data, size_t *bytes)
 {
     enum pumice_status st = PUMICE_OK;
     int fd = -1;
     uint64_t size = 0;
     *data = NULL;
     *bytes = 0;
-    TRY(open_regular(path, &fd, &size));
+    TRY(open_regular(path, flags, &fd, &size));
     if (size > max_bytes) {
         st = err_set(PUMICE_FORMAT, "%s is larger than %llu bytes: not a file of this kind", path, (unsigned long long)max_bytes);
         goto fail;
@@ -113,6 +117,16 @@ fail:
     *data = NULL;
     *bytes = 0;
     return st;
+}
+
+enum pumice_status platform_read(const char *path, uint64_t max_bytes, char **data, size_t *bytes)
+{
+    return read_file(path, 0, max_bytes, data, bytes);
+}
+
+enum pumice_status platform_read_own(const char *path, uint64_t max_bytes, char **data, size_t *bytes)
+{
+    return read_file(path, O_NOFOLLOW, max_bytes, data, bytes);
 }
 
 static bool write_all(int fd, const char *data, size_t bytes)
@@ -228,6 +242,7 @@ enum pumice_status platform_write_atomic(const char *path, const void *data, siz
     struct platform_writer *w = NULL;
     enum pumice_status st;
     TRY(writer_create(path, 0600, &w));
+    (void)fchmod(w->fd, 0600); /* a umask can only have taken from it */
     TRY(platform_writer_put(w, data, bytes));
     return platform_writer_commit(w);
 fail:
@@ -237,22 +252,147 @@ fail:
 
 bool platform_exists(const char *path) { return access(path, F_OK) == 0; }
 
+enum pumice_status platform_remove(const char *path)
+{
+    if (unlink(path) == 0 || errno == ENOENT) return PUMICE_OK;
+    return err_set(PUMICE_IO, "cannot remove %s: %s; remove it yourself", path, strerror(errno));
+}
+
+struct platform_lock {
+    int fd;
+    char *path;
+};
+
+static void lock_free(struct platform_lock *lock)
+{
+    if (lock->fd >= 0) close(lock->fd);
+    mem_free(lock->path);
+    mem_free(lock);
+}
+
+/* Whether the locked file is still the one at its path: who had the lock before may have removed it. */
+static bool is_at(int fd, const char *path)
+{
+    struct stat ours, there;
+    return fstat(fd, &ours) == 0 && lstat(path, &there) == 0 && ours.st_dev == there.st_dev &&
+           ours.st_ino == there.st_ino;
+}
+
+/* One attempt; *again: another one may succeed. */
+static enum pumice_status lock_try(struct platform_lock *lock, long *holder, bool *again)
+{
+    char text[24] = "";
+    *again = false;
+    *holder = -1;
+    lock->fd = open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (lock->fd < 0) return err_write(lock->path, errno);
+    (void)fchmod(lock->fd, 0600);
+    if (flock(lock->fd, LOCK_EX | LOCK_NB) != 0) {
+        const int why = errno;
+        if (why == EWOULDBLOCK) {
+            const ssize_t n = pread(lock->fd, text, sizeof text - 1, 0);
+            *holder = n > 0 ? MAX(strtol(text, NULL, 10), 0L) : 0;
+            *again = true;
+            return err_set(PUMICE_IO, "%s is locked by another program (process %ld); close it there", lock->path, *holder);
+        }
+        if (why != ENOLCK && why != EOPNOTSUPP && why != ENOSYS) return err_write(lock->path, why);
+        log_line(PUMICE_LOG_WARN, "%s: this file system knows no locks; going on without", lock->path);
+    } else if (!is_at(lock->fd, lock->path)) {
+        *again = true;
+        return err_set(PUMICE_IO, "%s: another program opens and closes it all the time; try again", lock->path);
+    }
+    snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    if (ftruncate(lock->fd, 0) == 0) (void)!write(lock->fd, text, strlen(text)); /* only says who has it */
+    return PUMICE_OK;
+}
+
+enum pumice_status platform_lock_take(const char *path, uint32_t wait_ms, struct platform_lock **out, long *holder)
+{
+    enum { PAUSE_MS = 5 };
+    const struct timespec pause = {0, PAUSE_MS * 1000000L};
+    struct platform_lock *lock = mem_calloc(1, sizeof *lock);
+    enum pumice_status st = PUMICE_OK;
+    *out = NULL;
+    *holder = -1;
+    if (!lock) return err_memory("a lock", sizeof *lock);
+    lock->fd = -1;
+    lock->path = mem_strdup(path);
+    if (!lock->path) st = err_memory("a lock", strlen(path));
+    for (uint32_t waited = 0; lock->path; waited += PAUSE_MS) {
+        bool again;
+        st = lock_try(lock, holder, &again);
+        if (st == PUMICE_OK || !again || waited >= wait_ms) break;
+        close(lock->fd);
+        lock->fd = -1;
+        (void)nanosleep(&pause, NULL);
+    }
+    if (st != PUMICE_OK) lock_free(lock);
+    else *out = lock;
+    return st;
+}
+
+void platform_lock_give(struct platform_lock *lock)
+{
+    if (!lock) return;
+    if (is_at(lock->fd, lock->path)) unlink(lock->path); /* before the lock ends: then it is another's */
+    lock_free(lock);
+}
+
 /* --- directories -------------------------------------------------------------------------------- */
 
+/* Makes the parts of `path` that are missing; puts it back as it was. */
 static enum pumice_status make_directories(char *path)
 {
+    struct stat s;
     for (char *p = path + 1;; p++) {
         if (*p && *p != '/') continue;
         const char was = *p;
         *p = '\0';
-        if (mkdir(path, 0700) != 0 && errno != EEXIST) {
-            const enum pumice_status st = err_set(PUMICE_IO, "cannot make the directory %s: %s", path, strerror(errno));
+        if (mkdir(path, 0700) == 0) (void)chmod(path, 0700); /* a umask can only have taken from it */
+        else if (errno != EEXIST || stat(path, &s) != 0 || !S_ISDIR(s.st_mode)) {
+            const enum pumice_status st = err_set(PUMICE_IO, "cannot make the directory %s: %s", path,
+                                                  errno == EEXIST ? "there is a file of that name" : strerror(errno));
             *p = was;
             return st;
         }
         *p = was;
         if (!was) return PUMICE_OK;
     }
+}
+
+enum pumice_status platform_make_dir(const char *path)
+{
+    char *copy = mem_strdup(path);
+    if (!copy) return err_memory("a directory's name", strlen(path));
+    const enum pumice_status st = make_directories(copy);
+    mem_free(copy);
+    return st;
+}
+
+enum pumice_status platform_list_dir(const char *path, struct arena *arena, const char ***names, size_t *n)
+{
+    size_t capacity = 0;
+    const struct dirent *entry;
+    enum pumice_status st = PUMICE_OK;
+    *names = NULL;
+    *n = 0;
+    DIR *dir = opendir(path);
+    if (!dir) return err_set(PUMICE_IO, "cannot read the directory %s: %s; check the path", path, strerror(errno));
+    for (errno = 0; st == PUMICE_OK && (entry = readdir(dir)) != NULL; errno = 0) {
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) continue;
+        if (*n == capacity) {
+            const char **more = arena_alloc(arena, capacity = MAX(capacity * 2, (size_t)64), sizeof *more);
+            if (more && *n) memcpy(more, *names, *n * sizeof *more);
+            *names = more;
+        }
+        char *copy = *names ? arena_strndup(arena, name, strlen(name)) : NULL;
+        if (copy) (*names)[(*n)++] = copy;
+        else st = err_memory("a directory", capacity * sizeof **names);
+    }
+    if (st == PUMICE_OK && errno != 0) st = err_set(PUMICE_IO, "cannot read the directory %s: %s", path, strerror(errno));
+    closedir(dir);
+    return st;
 }
 
 enum pumice_status platform_dir(enum platform_dir which, char *out, size_t out_bytes)
@@ -371,6 +511,18 @@ uint64_t platform_now_ns(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t platform_random(void)
+{
+    static _Thread_local uint64_t n_calls;
+    uint64_t x = 0;
+    if (getentropy(&x, sizeof x) != 0) { /* a very old kernel */
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        x = mix_u64((uint64_t)t.tv_sec << 30 ^ (uint64_t)t.tv_nsec ^ (uint64_t)getpid() << 44) + mix_u64(++n_calls);
+    }
+    return x;
 }
 
 /* --- shared libraries ----------------------------------------------------------------------------- */

@@ -23,8 +23,11 @@ void platform_map_drop(const struct mapping *m, uint64_t offset, uint64_t bytes)
 
 /* Reads a whole file into mem_alloc'ed memory with one NUL byte after it; refuses more than max_bytes. */
 enum pumice_status platform_read(const char *path, uint64_t max_bytes, char **data, size_t *bytes);
-/* Writes a temporary file in the same directory (mode 0600), fsyncs and renames it over `path`:
- * afterwards `path` holds the old or the new bytes, never a part. */
+/* The same for a file that this program wrote: a symbolic link in its place is not followed, but IO. */
+enum pumice_status platform_read_own(const char *path, uint64_t max_bytes, char **data, size_t *bytes);
+/* Writes a temporary file in the same directory (`path`.<process>-<number>.part, mode 0600 whatever the umask, never one
+ * that is there already), fsyncs and renames it over `path`: afterwards `path` holds the old or the new bytes, never a
+ * part. Only a program that is killed leaves the temporary file behind. */
 enum pumice_status platform_write_atomic(const char *path, const void *data, size_t bytes);
 
 /* The same for what is too large to hold in memory: bytes are put one after the other into a temporary file beside
@@ -37,6 +40,14 @@ enum pumice_status platform_writer_commit(struct platform_writer *w);
 void platform_writer_abort(struct platform_writer *w); /* removes the part */
 
 bool platform_exists(const char *path);
+enum pumice_status platform_remove(const char *path); /* a file; one that is not there is fine. Fails IO */
+
+/* An advisory lock between processes on a file of its own, which is made (0600) and removed with the lock. It ends with
+ * its process at the latest. Tries again for wait_ms: others may hold it for a moment. Fails IO; *holder is then the id of the process that has the lock (0: it did not say which
+ * it is), and otherwise -1. Where the file system knows no locks it succeeds without any, and logs that. */
+struct platform_lock;
+enum pumice_status platform_lock_take(const char *path, uint32_t wait_ms, struct platform_lock **out, long *holder);
+void platform_lock_give(struct platform_lock *lock); /* NULL is fine */
 
 /* --- directories -------------------------------------------------------------------------------- */
 
@@ -44,6 +55,10 @@ enum platform_dir { PLATFORM_CACHE, PLATFORM_DATA, PLATFORM_CONFIG };
 /* `<dir>/pumice` by the XDG rules (XDG_CACHE_HOME ... else ~/.cache ...), created with mode 0700 on demand.
  * `out` receives the path without a trailing slash. Fails IO when it cannot be made. */
 enum pumice_status platform_dir(enum platform_dir which, char *out, size_t out_bytes);
+/* Makes the directory, and those above it, with mode 0700 whatever the umask. One that is there is fine. Fails IO. */
+enum pumice_status platform_make_dir(const char *path);
+/* The names of what is in a directory, in no order, without "." and "..". Fails IO, MEMORY. */
+enum pumice_status platform_list_dir(const char *path, struct arena *arena, const char ***names, size_t *n);
 
 /* --- threads and clock ---------------------------------------------------------------------------- */
 
@@ -64,6 +79,7 @@ uint32_t platform_cpu_count(void); /* processors this process may use, at least 
 uint64_t platform_memory_bytes(void); /* physical memory, 0 if unknown */
 
 uint64_t platform_now_ns(void); /* monotonic */
+uint64_t platform_random(void); /* from the system's source */
 
 /* --- shared libraries ----------------------------------------------------------------------------- */
 

@@ -320,3 +320,10 @@ enum pumice_status json_parse(struct str text, const char *what, struct arena *a
 fail:
     return st;
 }
+
+const struct json *json_find(const struct json *object, const char *name)
+{
+    for (size_t i = 0; object->kind == JSON_OBJECT && i < object->n; i++)
+        if (str_eqz(object->keys[i], name)) return &object->items[i];
+    return NULL;
+}

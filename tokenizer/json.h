@@ -26,6 +26,9 @@ struct json {
  * MEMORY; nesting deeper than 64 or text of 256 MiB is FORMAT. */
 enum pumice_status json_parse(struct str text, const char *what, struct arena *arena, struct json *out);
 
+/* The member of that name; NULL if there is none, or if it is no object. */
+const struct json *json_find(const struct json *object, const char *name);
+
 /* The double nearest to a decimal number "-12.5e3", whatever the C locale; text must be well-formed and < 1 KiB, else
  * it is cut. */
 double json_number(struct str text);
