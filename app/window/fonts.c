@@ -169,12 +169,14 @@ static size_t run_end(struct fonts *f, struct font font, const char *text, size_
     *file = file_of(f, font, first);
     const struct sized *s = size_of(f, *file, font);
     const bool emoji = s != NULL && s->bitmap; /* its space is as wide as its pictures */
-    size_t end = text_next(text, n, i);
+    size_t end = text_next(text, n, i), solid = end;
     while (end < n && end - i < RUN_MAX - 64) {
         const uint32_t code = text_code(text, n, end, &bytes);
         if ((code != ' ' || emoji) && (file_of(f, font, code) != *file || right_to_left(code) != right_to_left(first))) break;
         end = text_next(text, n, end);
+        if (code != ' ') solid = end;
     }
+    if (right_to_left(first)) end = solid; /* spaces after it stand at its right */
     return MIN(end, i + RUN_MAX - 1);
 }
 

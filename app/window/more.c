@@ -323,7 +323,7 @@ static void draw_more(struct view *v, struct rect r)
         v->sheet = SHEET_NONE;
     const struct rect body = {r.x, r.y + head, r.w, r.h - head};
     const struct rect inner = {r.x + pad, 0, r.w - 2 * pad, 0};
-    (void)ui_scrollbar(ui, SHEET_SCROLL, body, m->content, &m->scroll);
+    if (m->content > 0) (void)ui_scrollbar(ui, SHEET_SCROLL, body, m->content, &m->scroll);
     draw_clip_push(&ui->draw, body);
     int y = body.y - m->scroll - ui_px(ui, 14);
     conversations(v, inner, &y);
@@ -391,7 +391,7 @@ static void draw_link(struct view *v, struct rect all)
     char shown[600];
     const char *url = v->link != NULL ? v->link : "";
     const bool good = may_open(url);
-    const struct rect r = dialog(v, all, 560, 210, STRING_LINK_TITLE);
+    const struct rect r = dialog(v, all, 560, good ? 168 : 210, STRING_LINK_TITLE);
     const int h = ui_px(ui, 34), w = ui_px(ui, 110);
     (void)str_escape(str_of(url), shown, sizeof shown);
     const int used = ui_paragraph(ui, r, 14, COLOR_LINK, shown, true);

@@ -49,7 +49,10 @@ static bool create_renderer(struct screen *s, bool software)
         SDL_DestroyRenderer(s->renderer);
         s->renderer = NULL;
     }
-    if (s->renderer == NULL) s->renderer = SDL_CreateRenderer(s->window, -1, SDL_RENDERER_SOFTWARE);
+    if (s->renderer == NULL) {
+        SDL_SetHint(SDL_HINT_FRAMEBUFFER_ACCELERATION, "0"); /* not through that OpenGL either */
+        s->renderer = SDL_CreateRenderer(s->window, -1, SDL_RENDERER_SOFTWARE);
+    }
     return s->renderer != NULL;
 }
 
