@@ -6,10 +6,13 @@
 
 int command_chat(const struct options *o);
 int command_run(const struct options *o);
-int command_run_messages(const struct options *o); /* run --messages FILE */
+int command_batch(const struct options *o); /* run --jsonl FILE */
+int command_template(const struct options *o);
 int command_tokenize(const struct options *o);
 int command_logits(const struct options *o);
+int command_bench(const struct options *o);
 int command_devices(const struct options *o);
+int command_fit(const struct options *o);
 int command_selftest(const struct options *o);
 
 /* Prints this thread's error and gives the exit code that belongs to the status. */

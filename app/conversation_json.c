@@ -1,10 +1,10 @@
 /* conversation_json: the store's own form of a conversation, as JSON, with the whole tree:
  *
- *     {"pumice":1,"id":"20261124-093015-1b2c3d4e","title":null,"created":1795512615,"updated":1795512700,
+ *     {"pumice":1,"id":"20261124-093015-1b2c3d4e","title":null,"created_ms":1795512615000,"updated_ms":1795512700000,
  *      "system":0,"head":2,"messages":[
- *     {"role":"system","parent":null,"time":1795512615,"content":"Be brief."},
- *     {"role":"user","parent":null,"time":1795512615,"content":"Hello"},
- *     {"role":"assistant","parent":1,"time":1795512620,"end":"eos","content":"Hi","vocab":"00c0ffee00c0ffee","ids":[13048],
+ *     {"role":"system","parent":null,"time_ms":1795512615000,"content":"Be brief."},
+ *     {"role":"user","parent":null,"time_ms":1795512615000,"content":"Hello"},
+ *     {"role":"assistant","parent":1,"time_ms":1795512620000,"end":"eos","content":"Hi","vocab":"00c0ffee00c0ffee","ids":[13048],
  *      "extra":{}}
  *     ]}
  *
@@ -20,7 +20,7 @@
 #include "app/store.h"
 
 enum { FORM = 1 };
-#define LAST_TIME INT64_C(253402300799) /* the end of the year 9999 */
+#define LAST_TIME INT64_C(253402300799999) /* the end of the year 9999 */
 
 bool conversation_id_valid(struct str id)
 {
@@ -51,7 +51,7 @@ static void put_message(struct buffer *b, const struct message *m)
 {
     buffer_printf(b, "{\"role\":\"%s\"", role_name(m->role));
     put_place(b, "parent", m->parent);
-    put_time(b, "time", m->time);
+    put_time(b, "time_ms", m->time_ms);
     if (m->end != END_NONE) buffer_printf(b, ",\"end\":\"%s\"", answer_end_name(m->end));
     buffer_addz(b, ",\"content\":");
     buffer_json_text(b, (struct str){m->text, m->n_text});
@@ -77,8 +77,8 @@ enum pumice_status conversation_to_json(const struct conversation *c, char **tex
         buffer_json_text(&b, str_of(c->title));
     else
         buffer_addz(&b, "null");
-    put_time(&b, "created", c->created);
-    put_time(&b, "updated", c->updated);
+    put_time(&b, "created_ms", c->created_ms);
+    put_time(&b, "updated_ms", c->updated_ms);
     put_place(&b, "system", c->state.system);
     put_place(&b, "head", c->state.head);
     buffer_addz(&b, ",\"messages\":[");
@@ -197,7 +197,7 @@ static enum pumice_status read_message(const struct json *object, struct convers
     TRY(get_place(object, "parent", c->n_messages, &m.parent));
     if (m.parent != NO_MESSAGE && (m.role == ROLE_SYSTEM || c->messages[m.parent].role == ROLE_SYSTEM))
         TRY(err_set(PUMICE_FORMAT, "a system message has a parent or is one" DAMAGED));
-    TRY(get_time(object, "time", &m.time));
+    TRY(get_time(object, "time_ms", &m.time_ms));
     TRY(get_end(object, &m.end));
     TRY(get(object, "content", JSON_STRING, &content));
     TRY(get_vocab(object, &m.vocab));
@@ -250,8 +250,8 @@ static enum pumice_status read_conversation(const struct json *root, struct conv
     if (id->text.n > 0 && !conversation_id_valid(id->text))
         TRY(err_set(PUMICE_FORMAT, "\"id\" is no id" DAMAGED));
     TRY(read_title(root, c));
-    TRY(get_time(root, "created", &c->created));
-    TRY(get_time(root, "updated", &updated));
+    TRY(get_time(root, "created_ms", &c->created_ms));
+    TRY(get_time(root, "updated_ms", &updated));
     TRY(get(root, "messages", JSON_ARRAY, &messages));
     if (messages->n >= NO_MESSAGE / 4) TRY(err_set(PUMICE_FORMAT, "it has too many messages" DAMAGED));
     for (size_t i = 0; i < messages->n; i++) {
@@ -264,7 +264,7 @@ static enum pumice_status read_conversation(const struct json *root, struct conv
     if (st != PUMICE_OK) return err_set(st, "%s" DAMAGED, pumice_error());
     memcpy(c->id, id->text.data, id->text.n);
     c->id[id->text.n] = 0;
-    c->updated = updated;
+    c->updated_ms = updated;
 fail:
     return st;
 }

@@ -145,7 +145,7 @@ static enum pumice_status append(struct conversation *c, struct message *m)
                        "it is a system message, which only the first may be; join it to that, or make it "
                        "the user's");
     m->parent = c->state.head;
-    m->time = c->created;
+    m->time_ms = c->created_ms;
     const enum pumice_status st = conversation_put(c, m, &index);
     if (st == PUMICE_OK && m->role == ROLE_SYSTEM) c->state.system = index;
     if (st == PUMICE_OK && m->role != ROLE_SYSTEM) c->state.head = index;

@@ -4,14 +4,40 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tokenizer/tokenizer.h"
+
+static bool valid_utf8(const char *text, size_t n)
+{
+    uint32_t code = 0;
+    size_t k = 0;
+    for (size_t i = 0; i < n; i += k)
+        if ((k = utf8_decode(text + i, n - i, &code)) == 0) return false;
+    return true;
+}
+
+char *utf8_copy(const char *text, size_t n, size_t *n_out)
+{
+    const bool valid = valid_utf8(text, n);
+    char *copy = n < SIZE_MAX / 4 ? mem_alloc(valid ? n + 1 : n * 3 + 16) : NULL;
+    if (copy == NULL) return NULL;
+    *n_out = n;
+    if (valid) {
+        if (n > 0) memcpy(copy, text, n);
+    } else {
+        struct decoder decoder = {{0}, 0};
+        *n_out = decoder_feed(&decoder, (struct str){text, n}, copy);
+        *n_out += decoder_finish(&decoder, copy + *n_out);
+    }
+    copy[*n_out] = 0;
+    return copy;
+}
+
 cJSON *json_text(const char *text, size_t n)
 {
     static const char escape[] = "\\u0000";
-    char *plain = mem_alloc(n + 1);
+    char *plain = utf8_copy(text, n, &n);
     cJSON *item = NULL;
     if (plain == NULL) return NULL;
-    if (n > 0) memcpy(plain, text, n);
-    plain[n] = 0;
     size_t n_nul = 0;
     for (size_t i = 0; i < n; i++) n_nul += plain[i] == 0;
     if (n_nul == 0) {
@@ -50,7 +76,7 @@ bool json_add_text(cJSON *object, const char *name, const char *text, size_t n)
     return false;
 }
 
-cJSON *json_parse(const char *text, size_t n, size_t *where)
+cJSON *json_read(const char *text, size_t n, size_t *where)
 {
     const char *end = NULL;
     cJSON *value = cJSON_ParseWithLengthOpts(text, n, &end, 0);
@@ -91,14 +117,51 @@ size_t json_string_bytes(const char *text, size_t n)
     return bytes;
 }
 
-bool json_has_nul(const char *text, size_t n)
+/* Past the value at i: a string, or all up to a comma or bracket of this level. */
+static size_t skip_value(const char *text, size_t n, size_t i)
 {
-    for (size_t i = 0; i + 5 < n; i++) {
-        if (text[i] != '\\') continue;
-        if (memcmp(text + i, "\\u0000", 6) == 0) return true;
-        i++;
+    size_t depth = 0;
+    for (; i < n; i++) {
+        const char c = text[i];
+        if (c == '"')
+            for (i++; i < n && text[i] != '"'; i++) i += text[i] == '\\';
+        else if (c == '[' || c == '{')
+            depth++;
+        else if (c == ']' || c == '}' || c == ',') {
+            if (depth == 0) break;
+            depth -= c != ',';
+        }
     }
-    return false;
+    return MIN(i, n);
+}
+
+static size_t skip_space(const char *text, size_t n, size_t i)
+{
+    while (i < n && (text[i] == ' ' || text[i] == '\t' || text[i] == '\r' || text[i] == '\n')) i++;
+    return i;
+}
+
+bool json_member(const char *text, size_t n, const char *name, struct str *value)
+{
+    bool found = false;
+    size_t i = 0;
+    while (i < n && text[i] != '{') i++;
+    for (i++; i < n; i++) {
+        i = skip_space(text, n, i);
+        if (i >= n || text[i] != '"') break;
+        const size_t begin = i + 1;
+        for (i++; i < n && text[i] != '"'; i++) i += text[i] == '\\';
+        const struct str key = {text + begin, MIN(i, n) - begin};
+        i = skip_space(text, n, i + 1);
+        const size_t from = skip_space(text, n, i + 1);
+        i = skip_value(text, n, from);
+        size_t end = i;
+        while (end > from && strchr(" \t\r\n", text[end - 1]) != NULL) end--;
+        if (!str_eqz(key, name)) continue;
+        *value = (struct str){text + from, end - from};
+        found = true;
+    }
+    return found;
 }
 
 enum pumice_status json_print_line(cJSON *value)

@@ -6,18 +6,22 @@
 
 #include "runtime/base.h"
 
-/* Adds a UTF-8 text that may hold NUL bytes. */
+/* Adds a text that may hold NUL bytes; what is not UTF-8 becomes U+FFFD. */
 bool json_add_text(cJSON *object, const char *name, const char *text, size_t n);
 /* A string item of such a text; NULL when memory ran out. */
 cJSON *json_text(const char *text, size_t n);
 
 /* Parses exactly one value (spaces around it are fine). NULL: *where is the offset of the fault. */
-cJSON *json_parse(const char *text, size_t n, size_t *where);
+cJSON *json_read(const char *text, size_t n, size_t *where);
 
 /* The length in bytes of the first string in JSON text (which cJSON has accepted), NUL bytes counted. */
 size_t json_string_bytes(const char *text, size_t n);
-/* Whether some string in it holds the escape of a NUL byte. */
-bool json_has_nul(const char *text, size_t n);
+/* The value of a member, as it is written in the text of a JSON object that cJSON has accepted: numbers keep their digits,
+ * strings their escapes. The last one counts. False: there is none. */
+bool json_member(const char *text, size_t n, const char *name, struct str *value);
+
+/* A copy that is valid UTF-8 (U+FFFD for what is not), with a NUL after it; mem_alloc'ed, NULL when memory ran out. */
+char *utf8_copy(const char *text, size_t n, size_t *n_out);
 
 /* Prints the value as one line on standard output and deletes it. Fails MEMORY (also for NULL) and IO. */
 enum pumice_status json_print_line(cJSON *value);

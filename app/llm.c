@@ -6,7 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "app/starter.h"
+#include "app/embedded.h"
+#include "app/json.h"
 #include "app/term.h"
 #include "runtime/platform.h"
 
@@ -37,7 +38,7 @@ static void apply_options(struct llm *llm, const struct options *o)
     s->seed = 0;
     if (options_given(o, OPTION_SEED))
         s->seed = o->seed;
-    else if (o->messages == NULL)
+    else if (o->batch == NULL)
         s->seed = random_seed();
 }
 
@@ -48,8 +49,18 @@ static void note_model(const struct llm *llm)
                   "pumice -m "
                   "Qwen3-4B-Instruct-2507-Q4_K_M.gguf",
                   pumice_version(), (double)llm->info.n_params / 1e6);
-    else if (tokenizer_find(llm->vocab.tokenizer, STR("<|im_start|>")) < 0)
-        term_note("note: this model's vocabulary has no <|im_start|>; it may not know the chat form");
+}
+
+static enum pumice_status open_format(const struct options *o, struct llm *llm)
+{
+    const enum pumice_status st = prompt_format_open(llm->model, &llm->vocab, o->chat_template, &llm->format);
+    if (st != PUMICE_OK) return st;
+    llm->format.trust_special = o->trust_special;
+    llm->format.no_thinking = o->no_thinking;
+    if (llm->format.missing) term_note("note: the model file has no chat template; the official ChatML is used");
+    if (llm->format.missing && tokenizer_find(llm->vocab.tokenizer, STR("<|im_start|>")) < 0)
+        term_note("note: its vocabulary has no <|im_start|>; it may not know that form");
+    return PUMICE_OK;
 }
 
 static void note_device(const struct pumice_device_info *d, bool chosen_by_name)
@@ -69,10 +80,11 @@ static void note_device(const struct pumice_device_info *d, bool chosen_by_name)
         term_note("device %u: %s, %s", d->index, d->name, memory);
 }
 
-static enum pumice_status open_session(const struct options *o, struct llm *out)
+enum pumice_status llm_open_session(const struct options *o, struct llm *out)
 {
     enum pumice_status st = PUMICE_OK;
-    const struct pumice_engine_params engine = {.device = o->device,
+    const struct pumice_engine_params engine = {.n_ctx = (uint32_t)o->ctx,
+                                                .device = o->device,
                                                 .validate = o->validate,
                                                 .perf = o->perf,
                                                 .n_threads = (uint32_t)o->threads,
@@ -82,9 +94,12 @@ static enum pumice_status open_session(const struct options *o, struct llm *out)
     TRY(pumice_engine_open(out->model, &engine, &out->engine));
     TRY(pumice_session_open(out->engine, &session, &out->session));
     pumice_engine_get_info(out->engine, &out->engine_info);
+    if (term_interrupts() > 0) TRY(PUMICE_CANCELLED);
 fail:
     (void)term_interrupt_soft(soft);
     term_progress_end();
+    if (st == PUMICE_OK) note_device(&out->engine_info.device, o->device != NULL && strcmp(o->device, "auto") != 0);
+    if (st == PUMICE_CANCELLED) (void)err_set(st, "stopped while the model was loading");
     return st;
 }
 
@@ -105,13 +120,9 @@ enum pumice_status llm_open(const struct options *o, unsigned needs, struct llm 
     apply_options(out, o);
     if (needs & LLM_VOCAB) TRY(vocab_open(out->model, &out->vocab));
     if (needs & LLM_BANNER) note_model(out);
-    if (needs & LLM_SESSION) {
-        TRY(open_session(o, out));
-        if (term_interrupts() > 0) TRY(PUMICE_CANCELLED);
-        note_device(&out->engine_info.device, o->device != NULL && strcmp(o->device, "auto") != 0);
-    }
+    if (needs & LLM_FORMAT) TRY(open_format(o, out));
+    if (needs & LLM_SESSION) TRY(llm_open_session(o, out));
 fail:
-    if (st == PUMICE_CANCELLED) (void)err_set(st, "stopped while the model was loading");
     return st;
 }
 
@@ -119,6 +130,7 @@ void llm_close(struct llm *llm)
 {
     pumice_session_close(llm->session);
     pumice_engine_close(llm->engine);
+    prompt_format_close(&llm->format);
     vocab_close(&llm->vocab);
     pumice_model_close(llm->model);
     memset(llm, 0, sizeof *llm);
@@ -164,15 +176,25 @@ enum pumice_status llm_read_text(const struct options *o, char **text, size_t *n
     return st;
 }
 
-enum pumice_status llm_begin(const struct llm *llm, struct ids *out)
+enum pumice_status llm_messages_json(const struct options *o, const char *text, size_t n, char **json)
 {
-    const int32_t bos = tokenizer_bos(llm->vocab.tokenizer);
-    return bos >= 0 ? ids_append(out, bos) : PUMICE_OK;
+    cJSON *list = cJSON_CreateArray();
+    bool ok = list != NULL;
+    for (int i = o->system != NULL && o->system[0] != 0 ? 0 : 1; ok && i < 2; i++) {
+        cJSON *message = cJSON_CreateObject();
+        ok = message != NULL && cJSON_AddItemToArray(list, message) &&
+             cJSON_AddStringToObject(message, "role", i == 0 ? "system" : "user") != NULL &&
+             json_add_text(message, "content", i == 0 ? o->system : text, i == 0 ? strlen(o->system) : n);
+    }
+    *json = ok ? cJSON_PrintUnformatted(list) : NULL;
+    cJSON_Delete(list);
+    return *json != NULL ? PUMICE_OK : err_memory("the message", n);
 }
 
 enum pumice_status llm_encode_raw(const struct llm *llm, const char *text, size_t n, struct ids *out)
 {
-    const enum pumice_status st = llm_begin(llm, out);
+    const int32_t bos = tokenizer_bos(llm->vocab.tokenizer);
+    const enum pumice_status st = bos >= 0 ? ids_append(out, bos) : PUMICE_OK;
     if (st != PUMICE_OK) return st;
     return tokenizer_encode_text(llm->vocab.tokenizer, (struct str){text, n}, true, out);
 }

@@ -11,9 +11,12 @@ enum kind { FLAG, TEXT, UINT, REAL, OUTPUT };
 #define C(name) (1u << COMMAND_##name)
 #define ALL     ((1u << N_COMMANDS) - 1)
 #define ANSWER  (C(CHAT) | C(RUN))
+#define TALK    (ANSWER | C(WINDOW)) /* the window has the rest in its settings */
 #define COMPUTE (ANSWER | C(LOGITS))
-#define MODEL   (COMPUTE | C(TOKENIZE))
-#define DEVICE  (COMPUTE | C(SELFTEST))
+#define MODEL   (COMPUTE | C(TOKENIZE) | C(TEMPLATE) | C(BENCH))
+#define PROMPT  (ANSWER | C(TEMPLATE))
+#define DEVICE  (COMPUTE | C(SELFTEST) | C(BENCH))
+#define JSON    (C(FIT) | C(RUN) | C(LOGITS) | C(DEVICES) | C(SELFTEST))
 
 static const struct row {
     enum option_id id;
@@ -27,14 +30,33 @@ static const struct row {
     const char *help;
 } rows[] = {
 #define AT(field) offsetof(struct options, field)
-    {OPTION_MODEL, 'm', "model", TEXT, AT(model), 0, 0, "FILE", MODEL,
+    {OPTION_MODEL, 'm', "model", TEXT, AT(model), 0, 0, "FILE", MODEL | C(FIT) | C(WINDOW),
      "the model, a GGUF file (default: the built-in toy)"},
-    {OPTION_PROMPT, 'p', "prompt", TEXT, AT(prompt), 0, 0, "TEXT", C(RUN) | C(TOKENIZE) | C(LOGITS),
-     "the text"},
-    {OPTION_FILE, 'f', "file", TEXT, AT(file), 0, 0, "FILE", C(RUN) | C(TOKENIZE) | C(LOGITS),
+    {OPTION_PROMPT, 'p', "prompt", TEXT, AT(prompt), 0, 0, "TEXT", C(RUN) | C(TOKENIZE) | C(TEMPLATE) | C(LOGITS), "the text"},
+    {OPTION_FILE, 'f', "file", TEXT, AT(file), 0, 0, "FILE", C(RUN) | C(TOKENIZE) | C(TEMPLATE) | C(LOGITS),
      "the text is in FILE; - is standard input"},
-    {OPTION_MESSAGES, 0, "messages", TEXT, AT(messages), 0, 0, "FILE", C(RUN),
-     "answer many: one {\"id\", \"messages\": [{\"role\", \"content\"}]} a line; - is standard input"},
+    {OPTION_BATCH, 0, "jsonl", TEXT, AT(batch), 0, 0, "FILE", C(RUN),
+     "answer many: one request a line, {\"id\", \"prompt\"} or {\"id\", \"messages\": [{\"role\", \"content\"}]}; "
+     "- is standard input"},
+    {OPTION_BATCH_OUT, 'o', "output", TEXT, AT(batch_out), 0, 0, "FILE", C(RUN),
+     "with --jsonl: the answers go to FILE, after those that are there already; else text or json"},
+    {OPTION_TEMPLATE, 0, "template", TEXT, AT(chat_template), 0, 0, "T", PROMPT,
+     "the chat template: gguf (the model file's), official (Qwen3-2507's ChatML), or a file (default: gguf, or official "
+     "if the file has none)"},
+    {OPTION_TRUST_SPECIAL, 0, "trust-special", FLAG, AT(trust_special), 0, 0, NULL, PROMPT,
+     "recognise control tokens such as <|im_end|> in messages, too; only for text that you trust"},
+    {OPTION_NO_THINKING, 0, "no-thinking", FLAG, AT(no_thinking), 0, 0, NULL, PROMPT,
+     "tell models that can think first not to (enable_thinking = false)"},
+    {OPTION_JSONL, 0, "jsonl", FLAG, AT(jsonl), 0, 0, NULL, C(TEMPLATE),
+     "standard input (or -f FILE) has one {\"messages\", \"tools\", \"add_generation_prompt\", ...} a line; print one JSON "
+     "string a line"},
+    {OPTION_SHOW_TOKENS, 0, "tokens", FLAG, AT(show_tokens), 0, 0, NULL, C(TEMPLATE),
+     "show the token ids as well, and who wrote them: the template or a message"},
+    {OPTION_OPEN, 0, "open", TEXT, AT(open), 0, 0, "WHICH", C(CHAT),
+     "go on with a kept conversation: last, a number of /list, or an id"},
+    {OPTION_NO_HISTORY, 0, "no-history", FLAG, AT(no_history), 0, 0, NULL, C(CHAT), "keep no file of the conversation"},
+    {OPTION_MAX_HISTORY, 0, "max-history", UINT, AT(max_history), 0, 1 << 24, "N", C(CHAT),
+     "the model sees at most N exchanges before the last one (default 0: as many as fit)"},
     {OPTION_RAW, 0, "raw", FLAG, AT(raw), 0, 0, NULL, C(RUN),
      "feed the text as it is, without ChatML around it; special tokens are recognised"},
     {OPTION_TOKENS, 0, "tokens", TEXT, AT(tokens), 0, 0, "1,2,3", C(LOGITS), "the prompt as token ids"},
@@ -50,12 +72,20 @@ static const struct row {
      "do not recognise special tokens, as in the text of a chat message"},
     {OPTION_ONLY, 0, "only", TEXT, AT(only), 0, 0, "TEXT", C(SELFTEST),
      "only the rows whose name contains TEXT"},
-    {OPTION_SYSTEM, 0, "system", TEXT, AT(system), 0, 0, "TEXT", ANSWER, "the system prompt (default: none)"},
-    {OPTION_MAX_TOKENS, 'n', "max-tokens", UINT, AT(max_tokens), 0, 1 << 24, "N", ANSWER,
+    {OPTION_N_PROMPT, 'p', "n-prompt", TEXT, AT(n_prompt), 0, 0, "N,...", C(BENCH),
+     "prompt tokens (default 512; 0 = no such test; 16-256*2 = 16,32,64,128,256)"},
+    {OPTION_N_GEN, 'n', "n-gen", TEXT, AT(n_gen), 0, 0, "N,...", C(BENCH), "generated tokens (default 128; 0 = no such test)"},
+    {OPTION_N_DEPTH, 'd', "n-depth", TEXT, AT(n_depth), 0, 0, "N,...", C(BENCH),
+     "tokens that are in the context already (default 0)"},
+    {OPTION_REPETITIONS, 'r', "repetitions", UINT, AT(repetitions), 1, 1000, "N", C(BENCH),
+     "how often each test is run (default 5, and once more to warm up)"},
+    {OPTION_FORM, 'o', "output", TEXT, AT(batch_out), 0, 0, "FORM", C(BENCH), "md (default), csv, json or jsonl"},
+    {OPTION_SYSTEM, 0, "system", TEXT, AT(system), 0, 0, "TEXT", PROMPT | C(WINDOW), "the system prompt (default: none)"},
+    {OPTION_MAX_TOKENS, 'n', "max-tokens", UINT, AT(max_tokens), 0, 1 << 24, "N", TALK,
      "at most N tokens an answer (default 0: as many as the context holds)"},
-    {OPTION_CTX, 'c', "ctx", UINT, AT(ctx), 1, 1 << 24, "N", COMPUTE,
-     "context size in tokens (default: 8192, or the model's if that is less)"},
-    {OPTION_TEMP, 0, "temp", REAL, AT(temp), 0, 100, "X", ANSWER,
+    {OPTION_CTX, 'c', "ctx", UINT, AT(ctx), 1, 1 << 24, "N", COMPUTE | C(FIT) | C(WINDOW),
+     "context size in tokens (default: 8192, or what the model has or the memory allows)"},
+    {OPTION_TEMP, 0, "temp", REAL, AT(temp), 0, 100, "X", TALK,
      "temperature; 0 = always the likeliest token (default: the model file's, else 0.7)"},
     {OPTION_TOP_K, 0, "top-k", UINT, AT(top_k), 0, 1 << 24, "N", ANSWER,
      "choose among the N likeliest; 0 = off (default: the model file's, else 20)"},
@@ -64,18 +94,18 @@ static const struct row {
     {OPTION_MIN_P, 0, "min-p", REAL, AT(min_p), 0, 1, "X", ANSWER,
      "drop tokens less likely than X times the likeliest; 0 = off (default: the model file's, else 0)"},
     {OPTION_SEED, 0, "seed", UINT, AT(seed), 0, 18446744073709551615.0, "N", ANSWER | C(SELFTEST),
-     "random seed (default: another one every time, shown by --stats and --json; 0 for --messages and "
+     "random seed (default: another one every time, shown by --stats and --json; 0 for --jsonl and "
      "selftest)"},
-    {OPTION_DEVICE, 0, "device", TEXT, AT(device), 0, 0, "D", DEVICE | C(DEVICES),
+    {OPTION_DEVICE, 0, "device", TEXT, AT(device), 0, 0, "D", DEVICE | C(DEVICES) | C(FIT) | C(WINDOW),
      "auto, cpu, software, an index of `pumice devices`, part of a name, or a UUID"},
     {OPTION_THREADS, 't', "threads", UINT, AT(threads), 0, 4096, "N", DEVICE,
      "threads for --device cpu (default: all)"},
-    {OPTION_JSON, 0, "json", FLAG, AT(json), 0, 0, NULL, ALL & ~(C(CHAT) | C(TOKENIZE)), "print JSON"},
-    {OPTION_OUTPUT, 'o', "output", OUTPUT, AT(json), 0, 0, "json", ALL & ~(C(CHAT) | C(TOKENIZE)),
+    {OPTION_JSON, 0, "json", FLAG, AT(json), 0, 0, NULL, JSON, "print JSON"},
+    {OPTION_OUTPUT, 'o', "output", OUTPUT, AT(json), 0, 0, "json", JSON & ~C(RUN),
      "text or json; `-o json` is the same as --json"},
     {OPTION_STATS, 0, "stats", FLAG, AT(stats), 0, 0, NULL, ANSWER,
      "after each answer: tokens a second, device memory, a hash of the last logits"},
-    {OPTION_PERF, 0, "perf", FLAG, AT(perf), 0, 0, NULL, COMPUTE,
+    {OPTION_PERF, 0, "perf", FLAG, AT(perf), 0, 0, NULL, COMPUTE | C(BENCH),
      "at the end: time and bandwidth of each operation"},
     {OPTION_VALIDATE, 0, "validate", FLAG, AT(validate), 0, 0, NULL, DEVICE,
      "with Vulkan's validation layers"},
@@ -93,11 +123,23 @@ static const struct {
      "Talk with the model. Ctrl-C stops an answer, not the program; /help lists the commands, /quit or "
      "Ctrl-D ends. Reads lines from a pipe as well: each line is a message, each answer goes to standard "
      "output; a line that begins with / is a command there, too, and //text sends /text."},
-    {"run", "[-m FILE] (-p TEXT | -f FILE | --messages FILE) [options]",
+    {"window", "[-m FILE] [options]", "talk with the model, in a window",
+     "Open the chat window. What is given here is remembered like what is changed in the window: model, device, context, "
+     "maximum length, temperature, system prompt (<config>/pumice/window.conf). Plain `pumice` opens it as well where there "
+     "is a display and it was started from a desktop, or in a terminal that is not redirected; then `pumice chat` talks in "
+     "the terminal. F1 shows the keys."},
+    {"run", "[-m FILE] (-p TEXT | -f FILE | --jsonl FILE) [options]",
      "answer once, or once for each line of a file",
      "Answer once, or once for each line of a file. The text is sent as one user message unless --raw is "
-     "given; one newline at the end of FILE does not belong to the message. With --messages, a line that "
-     "fails gives {\"line\", \"error\"}, the others go on, and the exit code is 1."},
+     "given; one newline at the end of FILE does not belong to the message. With --jsonl, each line may have "
+     "\"system\", \"tools\", \"enable_thinking\", \"max_tokens\", \"temperature\", \"top_k\", \"top_p\", \"min_p\" and \"seed\" "
+     "of its own; a line that fails gives {\"line\", \"error\"}, the others go on, and the exit code is 1. With --output "
+     "FILE as well, an interrupted run goes on where FILE ends."},
+    {"template", "[-m FILE] [--template T] [-p TEXT | -f FILE | --jsonl] [options]",
+     "show what the model sees: messages through the chat template",
+     "Show what the model sees: one user message (or, with --jsonl, whole conversations) as the chat template renders "
+     "it. Without -p and -f it is read from standard input. With --tokens each token is shown with its id and with "
+     "who wrote it; on a terminal what the template wrote is coloured, and control tokens are bold."},
     {"tokenize", "[-m FILE] [-p TEXT | -f FILE | --jsonl] [options]", "text to token ids, and back",
      "Turn text into token ids (or back, with --decode); without -p and -f it is read from standard input. Special tokens such as <|im_end|> are recognised "
      "unless --plain is given."},
@@ -105,8 +147,15 @@ static const struct {
      "what the model expects next, as log probabilities",
      "Show what the model expects next: natural-log probabilities after the prompt, and after each greedy "
      "step. The text is taken as it is; special tokens are recognised."},
+    {"bench", "[-m FILE] [-p N,...] [-n N,...] [-d N,...] [-r N] [-o FORM] [options]",
+     "tokens a second, as llama-bench counts them",
+     "Measure prompt processing (pp) and generation (tg) in tokens a second: mean and deviation over the repetitions. "
+     "The JSON has llama-bench's field names."},
     {"devices", "[options]", "list the devices, and why each was chosen or not",
      "List every device: memory, limits, and why it was chosen or not."},
+    {"fit", "[-m FILE] [-c N] [options]", "what a model takes on each device, and whether it fits",
+     "Plan the memory: weights, context and work on every device (or on --device) against what is free there. Exit code 1 "
+     "if the model fits nowhere."},
     {"selftest", "[options]", "check every kernel on the device against the reference",
      "Run every kernel on the chosen device and compare it with the reference. Exit code 1 if one is "
      "wrong."},
@@ -122,8 +171,7 @@ bool options_given(const struct options *o, enum option_id id)
     return (o->given >> id) & 1;
 }
 
-/* Edits that turn a into b (Levenshtein), up to 31 characters of each. */
-static size_t edit_distance(const char *a, const char *b)
+size_t edit_distance(const char *a, const char *b)
 {
     size_t row[32];
     const size_t n = MIN(strlen(b), COUNT_OF(row) - 1);
@@ -179,18 +227,24 @@ static enum pumice_status unknown_option(const char *word, size_t n, enum comman
                    commands[command].name);
 }
 
-static const struct row *find_long(const char *name, size_t n)
+/* The command's own option comes before one of that name of another command. */
+static const struct row *find_long(const char *name, size_t n, enum command command)
 {
+    const struct row *found = NULL;
     for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if (strlen(rows[i].name) == n && memcmp(rows[i].name, name, n) == 0) return &rows[i];
-    return NULL;
+        if (strlen(rows[i].name) == n && memcmp(rows[i].name, name, n) == 0 &&
+            (found == NULL || (rows[i].commands & (1u << command))))
+            found = &rows[i];
+    return found;
 }
 
-static const struct row *find_short(char letter)
+static const struct row *find_short(char letter, enum command command)
 {
+    const struct row *found = NULL;
     for (size_t i = 0; i < COUNT_OF(rows); i++)
-        if (letter != 0 && rows[i].letter == letter) return &rows[i];
-    return NULL;
+        if (letter != 0 && rows[i].letter == letter && (found == NULL || (rows[i].commands & (1u << command))))
+            found = &rows[i];
+    return found;
 }
 
 static enum pumice_status set_number(const struct row *r, const char *shown, const char *value, void *at)
@@ -253,10 +307,10 @@ static enum pumice_status parse_one(int argc, char **argv, int *i, struct option
     const struct row *r = NULL;
     size_t n = strcspn(word, "=");
     if (word[1] == '-') {
-        r = find_long(word + 2, n - 2);
+        r = find_long(word + 2, n - 2, o->command);
         if (word[n] == '=') value = word + n + 1;
     } else {
-        r = find_short(word[1]);
+        r = find_short(word[1], o->command);
         n = 2;
         if (r != NULL && word[2] != 0) value = word + 2 + (word[2] == '=');
         if (r != NULL && r->kind == FLAG && word[2] != 0) r = NULL;
@@ -272,7 +326,7 @@ static enum pumice_status parse_one(int argc, char **argv, int *i, struct option
     if (r->kind != FLAG && value == NULL) {
         const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
         if (next == NULL) return err_set(PUMICE_ARGUMENT, "%s wants a value: %s %s", shown, shown, r->value);
-        if (next[0] == '-' && next[1] == '-' && find_long(next + 2, strcspn(next + 2, "=")) != NULL)
+        if (next[0] == '-' && next[1] == '-' && find_long(next + 2, strcspn(next + 2, "="), o->command) != NULL)
             return err_set(PUMICE_ARGUMENT,
                            "%s wants a value, but %s follows; if that is the value, write --%s=%s", shown,
                            next, r->name, next);
@@ -351,7 +405,7 @@ void options_help_all(FILE *to)
 {
     fprintf(to,
             "pumice %s: language models in GGUF files on any Vulkan device, or on the processor\n\n"
-            "usage: pumice [COMMAND] [options]      (without a command: chat)\n\n",
+            "usage: pumice [COMMAND] [options]      (without a command: chat; plain `pumice` with a display: window)\n\n",
             pumice_version());
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);

@@ -10,10 +10,14 @@
 
 enum command {
     COMMAND_CHAT,
+    COMMAND_WINDOW,
     COMMAND_RUN,
+    COMMAND_TEMPLATE,
     COMMAND_TOKENIZE,
     COMMAND_LOGITS,
+    COMMAND_BENCH,
     COMMAND_DEVICES,
+    COMMAND_FIT,
     COMMAND_SELFTEST,
     N_COMMANDS
 };
@@ -39,7 +43,15 @@ enum option_id {
     OPTION_SYSTEM,
     OPTION_PROMPT,
     OPTION_FILE,
-    OPTION_MESSAGES,
+    OPTION_BATCH,
+    OPTION_BATCH_OUT,
+    OPTION_TEMPLATE,
+    OPTION_SHOW_TOKENS,
+    OPTION_TRUST_SPECIAL,
+    OPTION_NO_THINKING,
+    OPTION_MAX_HISTORY,
+    OPTION_OPEN,
+    OPTION_NO_HISTORY,
     OPTION_RAW,
     OPTION_JSON,
     OPTION_JSONL,
@@ -50,6 +62,11 @@ enum option_id {
     OPTION_GREEDY,
     OPTION_TOP,
     OPTION_ONLY,
+    OPTION_N_PROMPT,
+    OPTION_N_GEN,
+    OPTION_N_DEPTH,
+    OPTION_REPETITIONS,
+    OPTION_FORM,
     OPTION_THREADS,
     OPTION_VALIDATE,
     OPTION_STATS,
@@ -64,15 +81,19 @@ struct options {
     enum command command;
     bool named;     /* the command was named, not left to be chat */
     uint64_t given; /* bit option_id is set when the option was on the command line */
-    const char *model, *device, *system, *prompt, *file, *messages, *tokens, *only;
-    uint64_t ctx, max_tokens, top_k, seed, greedy, top, threads;
+    const char *model, *device, *system, *prompt, *file, *batch, *batch_out, *chat_template, *open, *tokens,
+        *only, *n_prompt, *n_gen, *n_depth;
+    uint64_t ctx, max_tokens, top_k, seed, greedy, top, threads, max_history, repetitions;
     double temp, top_p, min_p;
-    bool raw, json, jsonl, plain, decode, validate, stats, perf, verbose, quiet, help, version;
+    bool raw, json, jsonl, show_tokens, trust_special, no_thinking, no_history, plain, decode, validate, stats, perf, verbose, quiet, help, version;
 };
 
 /* Fills *out from argv[1..argc-1]; the pointers are into argv. Fails ARGUMENT with a sentence. */
 enum pumice_status options_parse(int argc, char **argv, struct options *out);
 bool options_given(const struct options *o, enum option_id id);
+
+/* Edits that turn a into b (Levenshtein), up to 31 characters of each. */
+size_t edit_distance(const char *a, const char *b);
 
 /* The help of one subcommand, or of the program. */
 void options_help(FILE *to, enum command command);

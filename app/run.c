@@ -17,27 +17,25 @@ static bool on_text(void *user, const char *text, size_t n)
 static enum pumice_status make_prompt(const struct llm *llm, const struct options *o, struct ids *out)
 {
     enum pumice_status st = PUMICE_OK;
-    struct arena arena = {0};
-    struct segment *segments = NULL;
-    size_t n = 0, n_segments = 0, n_messages = 0;
-    char *text = NULL;
+    struct prompt prompt = {0};
+    size_t n = 0;
+    char *text = NULL, *messages = NULL;
     TRY(llm_read_text(o, &text, &n));
     if (o->raw) {
         TRY(llm_encode_raw(llm, text, n, out));
         if (out->n == 0) TRY(err_set(PUMICE_ARGUMENT, "the text is empty"));
     } else {
-        struct chat_message messages[2];
         if (o->file != NULL && n > 0 && text[n - 1] == '\n') n--;
-        if (o->system != NULL && o->system[0] != 0)
-            messages[n_messages++] = (struct chat_message){STR("system"), str_of(o->system)};
-        messages[n_messages++] = (struct chat_message){STR("user"), {text, n}};
-        TRY(llm_begin(llm, out));
-        TRY(chatml_render(&arena, messages, n_messages, true, &segments, &n_segments));
-        TRY(tokenizer_encode(llm->vocab.tokenizer, segments, n_segments, out));
+        TRY(llm_messages_json(o, text, n, &messages));
+        const struct prompt_request request = {.messages_json = str_of(messages), .answer_next = true};
+        TRY(prompt_make(&llm->format, &request, &prompt));
+        *out = prompt.ids;
+        prompt.ids = (struct ids){0};
     }
 fail:
     mem_free(text);
-    arena_fini(&arena);
+    cJSON_free(messages);
+    prompt_fini(&prompt);
     return st;
 }
 
@@ -79,17 +77,22 @@ int command_run(const struct options *o)
     int code = EXIT_CODE_OK;
     const int n_texts = (o->prompt != NULL) + (o->file != NULL);
     if (n_texts != 1)
-        return command_usage("run wants %s of -p TEXT, -f FILE and --messages FILE",
+        return command_usage("run wants %s of -p TEXT, -f FILE and --jsonl FILE",
                              n_texts == 0 ? "one" : "only one");
+    if (o->batch_out != NULL && strcmp(o->batch_out, "json") != 0 && strcmp(o->batch_out, "text") != 0)
+        return command_usage("--output is text or json here (a file only with --jsonl), not '%s'", o->batch_out);
+    const bool json = o->json || (o->batch_out != NULL && strcmp(o->batch_out, "json") == 0);
+    if (o->raw && (o->chat_template != NULL || o->trust_special || o->no_thinking))
+        return command_usage("--template, --trust-special and --no-thinking have no place with --raw");
     if (o->raw && o->system != NULL)
         return command_usage("--system has no place in --raw text; write it into the text");
-    enum pumice_status st = llm_open(o, LLM_VOCAB | LLM_SESSION | LLM_BANNER, &llm);
+    enum pumice_status st = llm_open(o, LLM_VOCAB | LLM_SESSION | LLM_BANNER | (o->raw ? 0 : LLM_FORMAT), &llm);
     if (st != PUMICE_OK) goto fail;
     TRY(make_prompt(&llm, o, &prompt));
     const struct answer_params params = {
-        .sampling = llm.sampling, .max_tokens = (uint32_t)o->max_tokens, .on_text = o->json ? NULL : on_text};
+        .sampling = llm.sampling, .max_tokens = (uint32_t)o->max_tokens, .on_text = json ? NULL : on_text};
     TRY(answer_make(&llm, prompt.data, prompt.n, &params, &a));
-    if (o->json)
+    if (json)
         TRY(print_json(&llm, &a));
     else if (a.n_text == 0 || a.text[a.n_text - 1] != '\n')
         putchar('\n');

@@ -228,7 +228,7 @@ static enum pumice_status add_entry(const struct store *s, struct arena *arena, 
     conversation_title(&c, title, sizeof title);
     TRY(matches(&c, title, search, found, &e->match));
     (void)snprintf(e->id, sizeof e->id, "%s", id);
-    e->updated = c.updated;
+    e->updated_ms = c.updated_ms;
     e->n_messages = c.n_path;
     e->title = *found ? mem_strdup(title) : NULL;
     if (*found && e->title == NULL) TRY(err_memory("the list of conversations", sizeof title));
@@ -244,7 +244,7 @@ fail:
 static int newest_first(const void *a, const void *b)
 {
     const struct store_entry *x = a, *y = b;
-    return x->updated != y->updated ? (x->updated < y->updated) - (x->updated > y->updated)
+    return x->updated_ms != y->updated_ms ? (x->updated_ms < y->updated_ms) - (x->updated_ms > y->updated_ms)
                                     : strcmp(y->id, x->id);
 }
 
@@ -457,13 +457,13 @@ enum pumice_status store_rename(struct store *s, const char *id, const char *tit
     TRY(check_there(s, id));
     TRY(take(s, id, &lock, &busy));
     TRY(read_file(s, id, &c));
-    const int64_t updated = c.updated;
+    const int64_t updated = c.updated_ms;
     TRY(conversation_rename(&c, title));
     if (title[0] == 0) {
         mem_free(c.title);
         c.title = NULL;
     }
-    c.updated = updated;
+    c.updated_ms = updated;
     TRY(write_file(s, &c));
 fail:
     conversation_fini(&c);

@@ -21,7 +21,7 @@ void store_close(struct store *s); /* gives the lock back */
 struct store_entry {
     char id[40];
     char *title; /* one line, printable */
-    int64_t updated;
+    int64_t updated_ms;
     uint32_t n_messages; /* of its path */
     char *match; /* of a search: the text around the first place found, one line, printable; else NULL */
 };

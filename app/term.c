@@ -134,6 +134,14 @@ bool term_answer(const char *text, size_t n)
     return fflush(stdout) == 0 && ferror(stdout) == 0;
 }
 
+void term_look(enum term_look look)
+{
+    static const char *const codes[] = {"\033[0m", "\033[2m", "\033[1;35m", "\033[36m"};
+    static enum term_look now = TERM_PLAIN;
+    if (term.out && look != now) fputs(codes[look], stdout);
+    now = look;
+}
+
 void term_progress(const char *what, double fraction)
 {
     const int percent = (int)(fraction * 100);

@@ -21,6 +21,10 @@ void term_error(const char *format, ...) PRINTF_LIKE(1, 2); /* `pumice: <text>`,
  * are shown as signs. `text` must be whole UTF-8 characters. Returns false when it cannot be written. */
 bool term_answer(const char *text, size_t n);
 
+/* How what follows on standard output looks, where that is a terminal. */
+enum term_look { TERM_PLAIN, TERM_DIM, TERM_BOLD, TERM_COLOUR };
+void term_look(enum term_look look);
+
 /* One line on a terminal's standard error, drawn over itself; nothing elsewhere. */
 void term_progress(const char *what, double fraction);
 void term_progress_end(void);

@@ -21,7 +21,7 @@ static enum pumice_status encode_line(const struct llm *llm, const struct option
 {
     size_t where = 0;
     struct ids ids = {0};
-    cJSON *value = json_parse(line, n, &where);
+    cJSON *value = json_read(line, n, &where);
     enum pumice_status st = PUMICE_OK;
     if (value == NULL)
         st = err_set(PUMICE_ARGUMENT, "not JSON (byte %zu)", where + 1);
@@ -43,7 +43,7 @@ static enum pumice_status decode_line(const struct llm *llm, const char *line, s
     size_t where = 0, bytes = 0;
     struct ids ids = {0};
     char *text = NULL;
-    cJSON *value = json_parse(line, n, &where);
+    cJSON *value = json_read(line, n, &where);
     enum pumice_status st = PUMICE_OK;
     if (value == NULL) TRY(err_set(PUMICE_ARGUMENT, "not JSON (byte %zu)", where + 1));
     if (!cJSON_IsArray(value)) TRY(err_set(PUMICE_ARGUMENT, "not a JSON array"));

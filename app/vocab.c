@@ -87,6 +87,8 @@ enum pumice_status vocab_open(const struct pumice_model *model, struct vocab *ou
     v->pad = read_id(model, KEY "padding_token_id", v->n_tokens);
     (void)pumice_meta_bool(model, KEY "add_bos_token", &v->add_bos);
     TRY(tokenizer_create(v, &out->tokenizer));
+    for (size_t i = 0; i < v->n_tokens; i++)
+        out->hash = mix_u64(hash_bytes(v->tokens[i].data, v->tokens[i].n, out->hash) + (uint64_t)(uint32_t)v->types[i]);
     add_stop(out, v->eos);
     add_stop(out, v->eot);
     add_stop(out, tokenizer_find(out->tokenizer, STR("<|im_end|>")));
@@ -101,6 +103,11 @@ void vocab_close(struct vocab *vocab)
     tokenizer_destroy(vocab->tokenizer);
     arena_fini(&vocab->arena);
     memset(vocab, 0, sizeof *vocab);
+}
+
+struct str vocab_token(const struct vocab *vocab, int32_t id)
+{
+    return id >= 0 ? tokenizer_token_bytes(vocab->tokenizer, id) : (struct str){NULL, 0};
 }
 
 enum pumice_status ids_append_all(struct ids *ids, const int32_t *more, size_t n)

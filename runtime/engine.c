@@ -122,31 +122,52 @@ fail:
     return st;
 }
 
+size_t activations_of(const struct hparams *h, uint64_t T, struct activations *a, struct activation *list)
+{
+    const uint64_t f = sizeof(float), HE = (uint64_t)h->H * h->E, GE = (uint64_t)h->G * h->E;
+    const struct activation all[] = {{&a->step, sizeof(struct step) + T * 4, MEM_STEP, "step"},
+                                     {&a->x, T * h->D * f, MEM_SCRATCH, "x"},
+                                     {&a->normed, T * h->D * f, MEM_SCRATCH, "normed"},
+                                     {&a->q, T * HE * f, MEM_SCRATCH, "q"},
+                                     {&a->attention, T * HE * f, MEM_SCRATCH, "attention"},
+                                     {&a->k, T * GE * f, MEM_SCRATCH, "k"},
+                                     {&a->v, T * GE * f, MEM_SCRATCH, "v"},
+                                     {&a->gate, T * h->F * f, MEM_SCRATCH, "gate"},
+                                     {&a->up, T * h->F * f, MEM_SCRATCH, "up"},
+                                     {&a->logits, h->V * f, MEM_SCRATCH, "logits"}};
+    memcpy(list, all, sizeof all);
+    return COUNT_OF(all);
+}
+
 static enum pumice_status make_activations(struct pumice_engine *e)
 {
     enum pumice_status st = PUMICE_OK;
-    const struct hparams *h = &e->model->h;
-    struct activations *a = &e->activations;
-    const uint64_t T = e->chunk, f = sizeof(float), HE = (uint64_t)h->H * h->E, GE = (uint64_t)h->G * h->E;
-    const struct {
-        struct buf *out;
-        uint64_t bytes;
-        enum mem_use use;
-        const char *name;
-    } all[] = {{&a->step, sizeof(struct step) + T * 4, MEM_STEP, "step"},
-               {&a->x, T * h->D * f, MEM_SCRATCH, "x"},
-               {&a->normed, T * h->D * f, MEM_SCRATCH, "normed"},
-               {&a->q, T * HE * f, MEM_SCRATCH, "q"},
-               {&a->attention, T * HE * f, MEM_SCRATCH, "attention"},
-               {&a->k, T * GE * f, MEM_SCRATCH, "k"},
-               {&a->v, T * GE * f, MEM_SCRATCH, "v"},
-               {&a->gate, T * h->F * f, MEM_SCRATCH, "gate"},
-               {&a->up, T * h->F * f, MEM_SCRATCH, "up"},
-               {&a->logits, h->V * f, MEM_SCRATCH, "logits"}};
-    for (size_t i = 0; i < COUNT_OF(all); i++)
+    struct activation all[ENGINE_MAX_ACTIVATIONS];
+    const size_t n = activations_of(&e->model->h, e->chunk, &e->activations, all);
+    for (size_t i = 0; i < n; i++)
         TRY(e->backend->calls->buffer_create(e->backend, all[i].use, all[i].bytes, all[i].name, all[i].out));
 fail:
     return st;
+}
+
+static double gib(uint64_t bytes) { return (double)bytes / 1073741824.0; }
+
+/* Refuses what cannot fit, and chooses the context of sessions that ask for none. */
+static enum pumice_status check_fit(struct pumice_engine *e, const struct pumice_engine_params *params)
+{
+    struct pumice_fit fit;
+    char smaller[64] = "";
+    const uint32_t most = e->model->h.n_context;
+    if (params->n_ctx > most)
+        return err_set(PUMICE_ARGUMENT, "a context of %u tokens is more than the model's %u; ask for less", params->n_ctx, most);
+    engine_fit(e->model, e->backend, params->n_ctx, &fit);
+    e->n_ctx = fit.n_ctx;
+    if (fit.fits) return PUMICE_OK;
+    if (fit.max_ctx) snprintf(smaller, sizeof smaller, "a smaller context (-c %u fits), ", fit.max_ctx);
+    return err_set(PUMICE_MEMORY, "%.2f GiB would be needed (weights %.2f, a context of %u tokens %.2f, work %.2f), but %.80s has %.2f "
+                   "GiB free; use %sa smaller model, or another --device (pumice fit shows all)",
+                   gib(fit.weight_bytes + fit.kv_bytes + fit.work_bytes), gib(fit.weight_bytes), fit.n_ctx, gib(fit.kv_bytes),
+                   gib(fit.work_bytes), fit.device.name, gib(fit.available_bytes), smaller);
 }
 
 enum pumice_status pumice_engine_open(struct pumice_model *model, const struct pumice_engine_params *params,
@@ -166,6 +187,7 @@ enum pumice_status pumice_engine_open(struct pumice_model *model, const struct p
                                                  .perf = params->perf, .n_threads = params->n_threads}, &e->backend));
     e->backend->calls->info(e->backend, &info);
     e->chunk = MAX(1u, e->backend->calls->chunk_tokens(e->backend));
+    TRY(check_fit(e, params));
     TRY(load_weights(e, params, info.kind == PUMICE_DEVICE_CPU));
     TRY(make_activations(e));
     e->load_ns = platform_now_ns() - start;

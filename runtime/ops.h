@@ -104,6 +104,11 @@ struct weight_source {
     const void *data;
 };
 
+struct backend_memory {
+    uint64_t total_bytes, free_bytes; /* free: what can be had now, as far as the device says */
+    uint64_t max_buffer_bytes;        /* of one buffer that kernels read as a whole (KV cache, activations) */
+};
+
 struct backend_calls {
     void (*destroy)(struct backend *b);
     /* Contents are undefined. Fails MEMORY naming what and how much. name: for the debugger, copied. */
@@ -125,6 +130,9 @@ struct backend_calls {
     void (*plan_destroy)(struct plan *p);           /* NULL is fine */
     void (*info)(const struct backend *b, struct pumice_device_info *out);
     uint64_t (*device_bytes)(const struct backend *b);
+    /* For the plan before loading. NULL: the host's memory, rows as they are in the file. */
+    void (*memory)(struct backend *b, struct backend_memory *out);
+    uint64_t (*weight_bytes)(const struct backend *b, const struct weight_source *src); /* data is not read */
     void (*perf)(const struct backend *b, struct pumice_perf_row *rows, size_t *n);
     uint32_t (*chunk_tokens)(const struct backend *b); /* T of a prefill step that suits the device */
     /* Other ways the back end can compute the same (kernel variants), for tests and tuning: selects number i for what is

@@ -506,6 +506,17 @@ uint64_t platform_memory_bytes(void)
     return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
 }
 
+uint64_t platform_memory_available(void)
+{
+    unsigned long long kib = 0;
+    FILE *f = fopen("/proc/meminfo", "r"); /* Linux; elsewhere it is not there */
+    char line[128];
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1) break;
+    if (f) fclose(f);
+    return kib ? (uint64_t)kib * 1024 : platform_memory_bytes();
+}
+
 uint64_t platform_now_ns(void)
 {
     struct timespec t;

@@ -77,6 +77,7 @@ void platform_cond_wait(struct platform_cond *c, struct platform_mutex *m);
 void platform_cond_broadcast(struct platform_cond *c);
 uint32_t platform_cpu_count(void); /* processors this process may use, at least 1 */
 uint64_t platform_memory_bytes(void); /* physical memory, 0 if unknown */
+uint64_t platform_memory_available(void); /* what can be had without pushing others out; physical memory if unknown */
 
 uint64_t platform_now_ns(void); /* monotonic */
 uint64_t platform_random(void); /* from the system's source */

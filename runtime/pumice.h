@@ -121,6 +121,7 @@ enum pumice_status pumice_devices(const char *wanted, struct pumice_device_info 
 
 struct pumice_engine;
 struct pumice_engine_params {
+    uint32_t n_ctx; /* what sessions will ask for, so that what cannot fit is refused before it is loaded; 0 = they choose */
     /* NULL or "auto": the best GPU, else software Vulkan, else the CPU. Otherwise an index, part of a name
      * (any case), a UUID, "cpu" (pumice's own back end), "reference" (the same in double precision, slow) or "software". */
     const char *device;
@@ -141,13 +142,26 @@ struct pumice_engine_info {
     uint64_t device_bytes; /* everything allocated on the device now */
     uint64_t load_ns;
 };
+/* The plan before loading: what a model takes on a device, and what that has to give. */
+struct pumice_fit {
+    struct pumice_device_info device;
+    uint64_t weight_bytes, kv_bytes, work_bytes; /* work: activations, staging, and what is kept free for the driver */
+    uint64_t available_bytes;
+    uint32_t n_ctx;   /* as asked for, or chosen */
+    uint32_t max_ctx; /* the largest that fits; 0 = none */
+    bool fits;
+};
+/* device, n_ctx as in pumice_engine_params. Opens the device, allocates nothing on it. Fails as pumice_engine_open does
+ * before it loads; not fitting is no failure. */
+enum pumice_status pumice_fit(struct pumice_model *model, const char *device, uint32_t n_ctx, struct pumice_fit *out);
+
 void pumice_engine_get_info(const struct pumice_engine *engine, struct pumice_engine_info *out);
 
 /* --- sessions ------------------------------------------------------------------------------------- */
 
 struct pumice_session;
 struct pumice_session_params {
-    uint32_t n_ctx; /* capacity in tokens; 0 = the smaller of 8192 and the model's context */
+    uint32_t n_ctx; /* capacity in tokens; 0 = 8192, or less where the model or the device's memory says so */
 };
 enum pumice_status pumice_session_open(struct pumice_engine *engine, const struct pumice_session_params *params,
                                        struct pumice_session **out);

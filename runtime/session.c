@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_PLANS = 4, DEFAULT_CONTEXT = 8192 };
+enum { MAX_PLANS = 4 };
 
 struct session_plan {
     struct plan *plan; /* NULL: free */
@@ -38,7 +38,7 @@ enum pumice_status pumice_session_open(struct pumice_engine *e, const struct pum
 {
     enum pumice_status st = PUMICE_OK;
     const struct hparams *h = &e->model->h;
-    const uint32_t C = params && params->n_ctx ? params->n_ctx : MIN((uint32_t)DEFAULT_CONTEXT, h->n_context);
+    const uint32_t C = params && params->n_ctx ? params->n_ctx : e->n_ctx;
     struct pumice_session *s = NULL;
     *out = NULL;
     TRY(engine_check(e));

@@ -16,11 +16,12 @@ import time
 import unittest
 
 PUMICE, GGUF = (os.path.abspath(p) for p in sys.argv[1:3])
-COMMANDS = ["chat", "run", "tokenize", "logits", "devices", "selftest"]
+COMMANDS = ["chat", "run", "template", "tokenize", "logits", "bench", "fit", "devices", "selftest"]
 CPU = ["--device", "cpu"]
 TIMEOUT = 300
 TMP = tempfile.mkdtemp(prefix="pumice-test-")
 atexit.register(shutil.rmtree, TMP, ignore_errors=True)
+os.environ["XDG_DATA_HOME"] = os.path.join(TMP, "data")  # conversations are kept there
 STARTER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "app", "starter.gguf")
 
 

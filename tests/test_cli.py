@@ -5,6 +5,7 @@
 
 Needs only Python's own library. Runs on the processor back end first, then on Vulkan's default device if there is one.
 """
+import csv
 import json
 import math
 import os
@@ -16,6 +17,11 @@ import time
 import unittest
 
 from cli_support import COMMANDS, CPU, PUMICE, STARTER, TIMEOUT, TMP, Case, Terminal, long_model, path, pumice, vulkan
+
+
+def read(name):
+    with open(name, "rb") as f:
+        return f.read()
 
 
 class Options(Case):
@@ -72,7 +78,7 @@ class Options(Case):
     def test_one_text(self):
         self.assertIn("one of", self.fails(2, "run"))
         self.assertIn("only one of", self.fails(2, "run", "-p", "x", "-f", "y"))
-        self.assertIn("--messages", self.fails(2, "run", "-p", "x", "--messages", "y"))
+        self.assertIn("--jsonl", self.fails(2, "run", "-p", "x", "--jsonl", "y"))
         self.assertIn("--system", self.fails(2, "run", "--raw", "-p", "x", "--system", "y"))
         self.assertIn("one of", self.fails(2, "logits"))
         self.assertIn("only one of", self.fails(2, "logits", "-p", "x", "--tokens", "1"))
@@ -113,7 +119,7 @@ class Files(Case):
     def test_bad_texts(self):
         self.assertIn("no-such-file", self.fails(1, "run", "-f", path("no-such-file"), *CPU))
         self.fails(1, "run", "-f", TMP, *CPU)
-        self.assertIn("no-such-file", self.fails(1, "run", "--messages", path("no-such-file"), *CPU))
+        self.assertIn("no-such-file", self.fails(1, "run", "--jsonl", path("no-such-file"), *CPU))
         self.assertIn("'x'", self.fails(1, "logits", "--tokens", "1,x", *CPU))
         self.fails(1, "logits", "--tokens", "99999999", *CPU)
         self.fails(1, "logits", "--tokens", ",", *CPU)
@@ -266,21 +272,65 @@ class Compute:
         ]
         text = "\n".join(lines)  # the last line has no newline
         args = ["--json", "--temp", "0", "-n", "8", "-c", "256", *self.device]
-        out = self.ok(pumice("run", "--messages", "-", *args, stdin=text), 1)
+        out = self.ok(pumice("run", "--jsonl", "-", *args, stdin=text), 1)
         rows = [json.loads(l) for l in out.splitlines()]
-        self.assertEqual([r.get("line") for r in rows], [None, 3, 4, 5, None, 7, 8, 9, 10, 11, None, None])
+        self.assertEqual([r.get("line") for r in rows], [None, 3, 4, 5, None, 7, 8, None, 10, 11, None, None])
         for r in rows:
             if "line" in r:
                 self.assertEqual(sorted(r), ["error", "line"])
             else:
-                self.assertEqual(sorted(r), ["completion_tokens", "id", "prompt_tokens", "stop", "text"])
-                self.assertLessEqual(r["completion_tokens"], 8)
+                self.assertEqual(sorted(r), ["id", "stop", "text", "usage"])
+                self.assertEqual(sorted(r["usage"]), ["cached_tokens", "completion_tokens", "prompt_tokens"])
+                self.assertLessEqual(r["usage"]["completion_tokens"], 8)
         self.assertEqual([rows[i]["id"] for i in (0, 4, 10, 11)], [7, {"a": [1]}, None, "last"])
         self.assertEqual(rows[0]["text"], rows[11]["text"])
         one = json.loads(self.ok(pumice("run", "-p", "Hello", *args)))
         self.assertEqual(one["text"], rows[0]["text"])
-        self.assertEqual(out, self.ok(pumice("run", "--messages", path("m.jsonl", text.encode()), *args), 1))
-        self.ok(pumice("run", "--messages", path("good.jsonl", lines[0].encode()), *args))
+        self.assertEqual(out, self.ok(pumice("run", "--jsonl", path("m.jsonl", text.encode()), *args), 1))
+        self.ok(pumice("run", "--jsonl", path("good.jsonl", lines[0].encode()), *args))
+
+    def test_batch_output(self):
+        lines = [json.dumps(r) for r in [
+            {"id": 1, "prompt": "What is 3 + 4?", "temperature": 0},
+            {"id": 2, "prompt": "Hello", "max_tokens": 2, "system": "Be brief."},
+            {"id": 3, "prompt": "Hello", "temprature": 0},
+            {"id": 4, "prompt": "Hello", "top_p": 2},
+            {"id": 5, "prompt": "Hello", "messages": []},
+            {"id": 6, "messages": [{"role": "user", "content": "a"}, {"role": "tool", "content": "b\u0000c"}], "seed": 7, "note": 1}]]
+        requests, out = path("requests.jsonl", "\n".join(lines).encode()), path("answers.jsonl")
+        args = ["run", "--jsonl", requests, "--output", out, "-n", "12", *self.device]
+        if os.path.exists(out):
+            os.remove(out)
+        self.assertEqual(self.ok(pumice(*args), 1), "")
+        whole = read(out)
+        rows = [json.loads(l) for l in whole.splitlines()]
+        self.assertIn("7", rows[0]["text"])
+        self.assertEqual((rows[1]["stop"], rows[1]["usage"]["completion_tokens"]), ("length", 2))
+        for i, word in ((2, 'did you mean "temperature"'), (3, "top_p"), (4, "both")):
+            self.assertEqual(rows[i]["line"], i + 1)
+            self.assertIn(word, rows[i]["error"])
+        self.assertEqual(rows[5]["id"], 6)
+        done = pumice(*args)  # nothing is left to do
+        self.ok(done)
+        self.assertIn(b"6 answers; going on", done.stderr)
+        self.assertEqual(read(out), whole)
+        for cut in (1, len(whole) // 2, len(whole) - 1, 0):  # interrupted in the middle of a line
+            path(out, whole[:cut])
+            pumice(*args)
+            self.assertEqual([json.loads(l).get("id") for l in read(out).splitlines()], [1, 2, None, None, None, 6])
+        other = path("other.jsonl", lines[1].encode())
+        self.assertIn("does not begin with the answers", self.fails(1, "run", "--jsonl", other, "--output", out, *self.device))
+        self.assertIn("name another", self.fails(1, "run", "--jsonl", other, "--output", other, *self.device))
+        self.assertEqual(read(other), lines[1].encode())
+
+    def test_batch_shared_prefix(self):
+        system = "You answer in few words, and kindly. " * 4
+        lines = "".join(json.dumps({"id": i, "prompt": f"What is {i} + 1?", "system": system}) + "\n" for i in range(4))
+        rows = [json.loads(l) for l in self.ok(pumice("run", "--jsonl", "-", "-n", "4", *self.device, stdin=lines)).splitlines()]
+        self.assertEqual(rows[0]["usage"]["cached_tokens"], 0)
+        for r in rows[1:]:
+            self.assertGreater(r["usage"]["cached_tokens"], 30)
+            self.assertLess(r["usage"]["prompt_tokens"] - r["usage"]["cached_tokens"], 20)
 
     def test_logits(self):
         ids = [int(i) for i in self.ok(pumice("tokenize", "-p", "Hello")).split(",")]
@@ -355,11 +405,11 @@ class Compute:
         turns = "".join(f"Question number {i}, which is not a short one at all\n" for i in range(12))
         done = pumice("chat", "--temp", "0", "-n", "8", "-c", "128", "--stats", *self.device, stdin=turns)
         self.ok(done)
-        self.assertIn(b"forgot the oldest", done.stderr)
+        self.assertIn(b"no longer sees the oldest", done.stderr)
         self.assertEqual(done.stderr.count(b"[prefill "), 12)
         done = pumice("chat", "--temp", "0", "-n", "4", "-c", "64", *self.device, stdin="Hello\n" + "word " * 400 + "\nHello\n")
         self.ok(done, 1)
-        self.assertRegex(done.stderr.decode(), r"pumice: the message is too long: \d+ tokens.* 64 ")
+        self.assertRegex(done.stderr.decode(), r"pumice: the message is too long: .* \d+ tokens.* 64 ")
         self.assertGreaterEqual(done.stdout.count(b"\n"), 2)
 
     def test_kv_reuse(self):
@@ -394,6 +444,118 @@ class Compute:
     def fails_last(self, done):
         self.assertEqual(done.returncode, 1)
         return done.stderr.decode().splitlines()[-1]
+
+
+class Template(Case):
+    VECTORS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "vectors", "template")
+
+    def expected(self, name):
+        rows, mine = [], False
+        with open(os.path.join(self.VECTORS, "expected.txt")) as f:
+            lines = f.readlines()
+        for line in lines:
+            if line.startswith("template "):
+                mine = line.split()[1] == name
+            elif mine:
+                rows.append(line.rstrip("\n"))
+        return rows
+
+    def compare(self, name, template):
+        def fnv(data):
+            h = 0xcbf29ce484222325
+            for b in data:
+                h = (h ^ b) * 0x100000001b3 % 2**64
+            return h
+        done = pumice("template", "--template", template, "--jsonl", "-f", os.path.join(self.VECTORS, "conversations.jsonl"))
+        rows, want = [json.loads(l) for l in done.stdout.splitlines()], self.expected(name)
+        self.assertEqual((len(rows), len(want)), (600, 600))
+        for i, (row, line) in enumerate(zip(rows, want)):
+            if line.startswith("raise ") or line == "error":
+                self.assertEqual(row["line"], i + 1)
+                self.assertIn(line[6:], row["error"])
+            else:
+                data = row.encode()
+                self.assertEqual(f"{len(data)} {fnv(data):016x}", line, msg=f"{name}, conversation {i}")
+
+    def test_vectors(self):
+        self.compare("qwen3-instruct-2507", "official")
+        self.compare("mixed", os.path.join(self.VECTORS, "own", "mixed.jinja"))
+
+    def test_text(self):
+        want = "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\na<|im_end|>b<|im_end|>\n<|im_start|>assistant\n"
+        for args in ([], ["--template", "gguf"], ["--template", "official"]):
+            self.assertEqual(self.ok(pumice("template", "--system", "S", *args, stdin="a<|im_end|>b\n")), want)
+            self.assertEqual(self.ok(pumice("template", "--system", "S", "-p", "a<|im_end|>b", *args)), want)
+        lines = self.ok(pumice("template", "--tokens", "-p", "a<|im_end|>b")).splitlines()
+        rows = [l.split(maxsplit=2) for l in lines]
+        self.assertEqual([r[1] for r in rows if r[2].endswith("<|im_end|>")], ["template"])
+        self.assertEqual(sum("message 1" in l for l in lines), len(lines) - 7)
+        trusted = self.ok(pumice("template", "--tokens", "--trust-special", "-p", "a<|im_end|>b")).splitlines()
+        self.assertLess(len(trusted), len(lines))
+        row = json.dumps({"messages": [{"role": "user", "content": "x"}], "enable_thinking": False, "z": 1.50})
+        out = json.loads(self.ok(pumice("template", "--jsonl", "--tokens", stdin=row)))
+        self.assertEqual(out["text"], "<|im_start|>user\nx<|im_end|>\n")
+        self.assertEqual(self.ok(pumice("tokenize", "-p", out["text"])), ",".join(map(str, out["ids"])) + "\n")
+        echo = path("echo.jinja", b"{{ z }} {{ enable_thinking }} {{ tools }}")
+        self.assertEqual(json.loads(self.ok(pumice("template", "--template", echo, "--jsonl", stdin=row))), "1.5 False None")
+
+    def test_faults(self):
+        bad = path("bad.jinja", b"line one\n{% for x in %}")
+        self.assertRegex(self.fails(1, "template", "--template", bad, "-p", "x"), "bad.jinja.*line 2")
+        self.assertRegex(self.fails(1, "run", "--template", bad, "-p", "x", *CPU), "bad.jinja.*line 2")
+        says = path("says.jinja", b"{% for m in messages %}{{ raise_exception('No ' + m.content) }}{% endfor %}")
+        self.assertRegex(self.fails(1, "run", "--template", says, "-p", "way", *CPU), "the chat template says: No way.*message")
+        self.assertIn("no-such", self.fails(1, "template", "--template", "no-such", "-p", "x"))
+        self.assertIn("only one", self.fails(2, "template", "-f", "x", "-p", "x"))
+
+    def test_missing(self):
+        with open(STARTER, "rb") as f:
+            data = bytearray(f.read())
+        at = data.index(b"tokenizer.chat_template")
+        data[at:at + 23] = b"tokenizer.chat_temqlate"
+        model = path("bare.gguf", bytes(data))
+        done = pumice("template", "-m", model, "-p", "x")
+        self.assertEqual(self.ok(done), "<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n")
+        self.assertIn(b"no chat template", done.stderr)
+        self.assertIn("has no chat template", self.fails(1, "template", "-m", model, "--template", "gguf", "-p", "x"))
+        self.assertIn(b"no chat template", pumice("run", "-m", model, "-p", "Hello", *CPU).stderr)
+
+
+class Bench(Case):
+    def test_forms(self):
+        args = ["bench", "-p", "8,16", "-n", "4", "-d", "0,8", "-r", "2", *CPU, "-q"]
+        rows = json.loads(self.ok(pumice(*args, "-o", "json")))
+        self.assertEqual([(r["n_prompt"], r["n_gen"], r["n_depth"]) for r in rows],
+                         [(8, 0, 0), (16, 0, 0), (0, 4, 0), (8, 0, 8), (16, 0, 8), (0, 4, 8)])
+        for r in rows:
+            self.assertEqual(len(r["samples_ns"]), 2)
+            self.assertAlmostEqual(r["avg_ts"], sum(r["samples_ts"]) / 2, places=3)
+            self.assertAlmostEqual(r["samples_ts"][0] * r["samples_ns"][0], (r["n_prompt"] + r["n_gen"]) * 1e9, delta=1e6)
+            for name in ("model_filename", "model_type", "model_size", "model_n_params", "backends", "avg_ns", "stddev_ns", "stddev_ts"):
+                self.assertIn(name, r)
+        lines = [json.loads(l) for l in self.ok(pumice(*args, "-o", "jsonl")).splitlines()]
+        self.assertEqual([sorted(l) for l in lines], [sorted(r) for r in rows])
+        table = list(csv.DictReader(self.ok(pumice(*args, "-o", "csv")).splitlines()))
+        self.assertEqual([r["n_prompt"] for r in table], ["8", "16", "0", "8", "16", "0"])
+        text = self.ok(pumice(*args))
+        for word in ("pp16 @ d8", "tg4", "t/s", "load ", "device memory"):
+            self.assertIn(word, text)
+        self.assertEqual({l.count("|") for l in text.splitlines() if l.startswith("|")}, {7})
+
+    def test_faults(self):
+        for bad in ("x", "1,", "-5", "4-2", "1-100", "0-8*2", "99999999"):
+            self.assertIn("-p, -n and -d want", self.fails(2, "bench", "-p", bad))
+        self.assertIn("--output", self.fails(2, "bench", "-o", "xml"))
+        self.assertIn("context holds 1024", self.fails(1, "bench", "-p", "1025", *CPU))
+
+
+class Fit(Case):
+    def test_fit(self):
+        text = self.ok(pumice("fit"))
+        self.assertRegex(text, r"weights 2\.\d MiB, context 1\.5 MiB, work .* free ")
+        rows = json.loads(self.ok(pumice("fit", "--json", "-c", "256", *CPU)))
+        self.assertEqual([(r["kind"], r["n_ctx"], r["kv_bytes"], r["fits"]) for r in rows], [("cpu", 256, 256 * 1536, True)])
+        self.assertIn("no such device", self.fails(1, "fit", "--device", "no such thing"))
 
 
 class ComputeCpu(Compute, Case):
@@ -440,7 +602,7 @@ class Interactive(Case):
             t.send(b"Hello\n")
             t.read_until(lambda s: len(s) > 20)
             t.send(b"\x03")
-            t.read_until(b"[stopped]")
+            t.read_until(b"[stopped; /continue goes on]")
             t.read_until(b"> ")
         t.send(b"/stats\n")
         t.read_until(b"decode")
@@ -481,7 +643,7 @@ class Interactive(Case):
 
     def test_interrupt_messages(self):
         line = json.dumps({"messages": [{"role": "user", "content": "Hello"}]}) + "\n"
-        p = self.start("--messages", "-", "--json", stdin=subprocess.PIPE)
+        p = self.start("--jsonl", "-", "--json", stdin=subprocess.PIPE)
         p.stdin.write((line * 50).encode())
         p.stdin.flush()
         time.sleep(0.3)

@@ -45,7 +45,7 @@ static void random_tree(struct conversation *c, bool with_extra)
         struct message m = {.role = (enum role)below(N_ROLES), .end = (enum answer_end)below(N_ENDS), .parent = NO_MESSAGE};
         m.text = text;
         m.n_text = random_text(text);
-        m.time = below(2) ? 0 : (int64_t)below(UINT32_MAX) * 59;
+        m.time_ms = below(2) ? 0 : (int64_t)below(UINT32_MAX) * 59;
         m.ids = (struct ids){ids, below(20), 20};
         for (size_t i = 0; i < m.ids.n; i++) ids[i] = below(9) ? (int32_t)below(151936) : INT32_MAX;
         m.vocab = m.ids.n ? mix_u64(rng) : 0;
@@ -58,8 +58,8 @@ static void random_tree(struct conversation *c, bool with_extra)
     }
     CHECK(conversation_set_state(c, state) == PUMICE_OK, "%s", pumice_error());
     if (below(2)) CHECK(conversation_rename(c, below(2) ? "A \"title\"\n\xff" : "") == PUMICE_OK, "%s", pumice_error());
-    c->created = below(1000000);
-    c->updated = below(1000000);
+    c->created_ms = below(1000000);
+    c->updated_ms = below(1000000);
     snprintf(c->id, sizeof c->id, "%s", below(2) ? "20261124-093015-1b2c3d4e" : "");
 }
 
@@ -70,13 +70,13 @@ static bool same_message(const struct message *a, const struct message *b)
     return a->role == b->role && a->end == b->end && a->parent == b->parent && a->n_text == b->n_text &&
            memcmp(a->text, b->text, a->n_text) == 0 && b->text[b->n_text] == 0 && same_text(a->extra, b->extra) &&
            a->ids.n == b->ids.n && (a->ids.n == 0 || memcmp(a->ids.data, b->ids.data, a->ids.n * sizeof(int32_t)) == 0) &&
-           a->vocab == b->vocab && a->time == b->time;
+           a->vocab == b->vocab && a->time_ms == b->time_ms;
 }
 
 static bool same(const struct conversation *a, const struct conversation *b)
 {
-    bool ok = strcmp(a->id, b->id) == 0 && same_text(a->title, b->title) && a->created == b->created &&
-              a->updated == b->updated && a->n_messages == b->n_messages && a->state.head == b->state.head &&
+    bool ok = strcmp(a->id, b->id) == 0 && same_text(a->title, b->title) && a->created_ms == b->created_ms &&
+              a->updated_ms == b->updated_ms && a->n_messages == b->n_messages && a->state.head == b->state.head &&
               a->state.system == b->state.system && a->n_path == b->n_path &&
               (a->n_path == 0 || memcmp(a->path, b->path, a->n_path * sizeof *a->path) == 0);
     for (uint32_t i = 0; ok && i < a->n_messages; i++) ok = same_message(&a->messages[i], &b->messages[i]);
@@ -233,17 +233,17 @@ static void test_formats(void)
 
 /* --- hostile text ------------------------------------------------------------------------------------------------- */
 
-#define HEAD "{\"pumice\":1,\"id\":\"a-1\",\"title\":\"t\",\"created\":5,\"updated\":6,\"system\":0,\"head\":2,\"messages\":["
-#define SYSTEM "{\"role\":\"system\",\"parent\":null,\"time\":0,\"content\":\"s\"},"
-#define QUESTION "{\"role\":\"user\",\"parent\":null,\"time\":1,\"content\":\"q\",\"extra\":{\"a\":[1]}},"
-#define ANSWER "{\"role\":\"assistant\",\"parent\":1,\"time\":2,\"end\":\"eos\",\"content\":\"a\",\"vocab\":\"00000000000000ff\",\"ids\":[1,2]}"
+#define HEAD "{\"pumice\":1,\"id\":\"a-1\",\"title\":\"t\",\"created_ms\":5,\"updated_ms\":6,\"system\":0,\"head\":2,\"messages\":["
+#define SYSTEM "{\"role\":\"system\",\"parent\":null,\"time_ms\":0,\"content\":\"s\"},"
+#define QUESTION "{\"role\":\"user\",\"parent\":null,\"time_ms\":1,\"content\":\"q\",\"extra\":{\"a\":[1]}},"
+#define ANSWER "{\"role\":\"assistant\",\"parent\":1,\"time_ms\":2,\"end\":\"eos\",\"content\":\"a\",\"vocab\":\"00000000000000ff\",\"ids\":[1,2]}"
 static const char small[] = HEAD SYSTEM QUESTION ANSWER "]}";
 
 static void test_truncated(void)
 {
     struct conversation c;
     const size_t n = strlen(small);
-    CHECK(conversation_of_json(small, n, &c) == PUMICE_OK && c.n_messages == 3 && c.n_path == 2 && c.updated == 6 &&
+    CHECK(conversation_of_json(small, n, &c) == PUMICE_OK && c.n_messages == 3 && c.n_path == 2 && c.updated_ms == 6 &&
               c.messages[2].vocab == 255 && c.messages[2].ids.n == 2, "%s", pumice_error());
     conversation_fini(&c);
     for (size_t k = 0; k < n; k++) {
@@ -273,9 +273,9 @@ static void test_wrong_values(void)
         const char *member, *value, *fine; /* which of the values are accepted, as '1' */
     } rows[] = {
         {"\"pumice\":", "1", "001000000000000"},      {"\"id\":", "\"a-1\"", "000000010010000"},
-        {"\"title\":", "\"t\"", "100000010010000"},   {"\"created\":", "5", "001000000000001"},
-        {"\"updated\":", "6", "001000000000001"},     {"\"system\":", "0", "100000000000000"},
-        {"\"head\":", "2", "101000000000000"},        {"\"time\":", "1", "001000000000001"},
+        {"\"title\":", "\"t\"", "100000010010000"},   {"\"created_ms\":", "5", "001000000000001"},
+        {"\"updated_ms\":", "6", "001000000000001"},     {"\"system\":", "0", "100000000000000"},
+        {"\"head\":", "2", "101000000000000"},        {"\"time_ms\":", "1", "001000000000001"},
         {"\"parent\":", "1", "101000000000000"},      {"\"role\":", "\"assistant\"", "000000000000000"},
         {"\"content\":", "\"a\"", "000000010010000"}, {"\"end\":", "\"eos\"", "100000000000000"},
         {"\"vocab\":", "\"00000000000000ff\"", "100000000000000"},
@@ -309,7 +309,7 @@ static void test_wrong_trees(void)
         {"\"system\":0", "\"system\":1", "system message"},
         {"\"id\":\"a-1\"", "\"id\":\"../a\"", "no id"},
         {"\"id\":\"a-1\"", "\"id\":\"0123456789012345678901234567890123456789\"", "no id"},
-        {"\"updated\":6", "\"updated\":253402300800", "no time"},
+        {"\"updated_ms\":6", "\"updated_ms\":253402300800000", "no time"},
         {"\"vocab\":\"00000000000000ff\"", "\"vocab\":\"+0000000000000ff\"", "hexadecimal"},
         {"\"parent\":null,", "", "message 1: \"parent\" is missing"},
         {"\"pumice\":1", "\"pumice\":1,\"pumice\":0", "number of a form"},

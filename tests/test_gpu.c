@@ -367,6 +367,57 @@ static void on_log(void *user, enum pumice_log_level level, const char *line)
     if (level <= PUMICE_LOG_ERROR) printf("%s\n", line);
 }
 
+/* The plan before loading is never less than what is then taken, and not much more; a device with less refuses. */
+static void VKAPI_CALL little_memory(VkPhysicalDevice device, VkPhysicalDeviceMemoryProperties2 *p)
+{
+    (void)device;
+    p->memoryProperties = (VkPhysicalDeviceMemoryProperties){.memoryHeapCount = 1};
+    p->memoryProperties.memoryHeaps[0] = (VkMemoryHeap){.size = 90 << 20, .flags = VK_MEMORY_HEAP_DEVICE_LOCAL_BIT};
+}
+
+static void hook_little(struct device *d)
+{
+    d->instance.vk.GetPhysicalDeviceMemoryProperties2 = little_memory;
+    d->physical.limits.memory_budget = false;
+    d->physical.limits.software = false; /* whose memory would be the host's */
+}
+
+static void test_fit(void)
+{
+    for (size_t i = 0; i < COUNT_OF(types); i++) {
+        struct rig r;
+        struct pumice_fit fit;
+        struct pumice_engine_info info;
+        REQUIRE(rig_open(&r, types[i], gpu_name) == PUMICE_OK, "%s", pumice_error());
+        CHECK(pumice_fit(r.model, gpu_name, pumice_session_capacity(r.session), &fit) == PUMICE_OK, "%s", pumice_error());
+        sync_ok(&r, 40);
+        pumice_engine_get_info(r.engine, &info);
+        const uint64_t sum = fit.weight_bytes + fit.kv_bytes + fit.work_bytes;
+        CHECK(fit.fits && sum >= info.device_bytes && sum - info.device_bytes < (32u << 20), "%s: planned %llu, taken %llu",
+              gguf_type(types[i])->name, (unsigned long long)sum, (unsigned long long)info.device_bytes);
+        rig_close(&r);
+    }
+    struct rig r;
+    struct pumice_fit fit;
+    const struct pumice_engine_params params = {.device = gpu_name, .n_ctx = 1 << 20};
+    device_hook = hook_little;
+    CHECK(rig_start(&r, GGUF_T_F32, false, &params, 1 << 20) == PUMICE_ARGUMENT, "more than the model's: %s", pumice_error());
+    CHECK(pumice_fit(r.model, gpu_name, 0, &fit) == PUMICE_OK && fit.available_bytes == 90 << 20, "%s", pumice_error());
+    r.model->h.n_context = 1 << 20; /* as if it were a long one */
+    CHECK(pumice_fit(r.model, gpu_name, 1 << 20, &fit) == PUMICE_OK && !fit.fits && fit.max_ctx > 0, "%s", pumice_error());
+    CHECK(pumice_engine_open(r.model, &params, &r.engine) == PUMICE_MEMORY && strstr(pumice_error(), "fits)") != NULL &&
+              strstr(pumice_error(), "a smaller model") != NULL, "%s", pumice_error());
+    const struct pumice_engine_params smaller = {.device = gpu_name, .n_ctx = fit.max_ctx};
+    CHECK(pumice_engine_open(r.model, &smaller, &r.engine) == PUMICE_OK, "what the text advises: %s", pumice_error());
+    pumice_engine_close(r.engine);
+    r.engine = NULL;
+    CHECK(pumice_engine_open(r.model, &(struct pumice_engine_params){.device = gpu_name}, &r.engine) == PUMICE_OK &&
+              pumice_session_open(r.engine, NULL, &r.session) == PUMICE_OK, "%s", pumice_error());
+    CHECK(pumice_session_capacity(r.session) == MIN(8192u, fit.max_ctx), "%u tokens chosen", pumice_session_capacity(r.session));
+    rig_close(&r);
+    device_hook = NULL;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -374,7 +425,7 @@ int main(int argc, char **argv)
         void (*run)(void);
     } tests[] = {{"layers", test_layers}, {"session", test_session},       {"save", test_save},  {"memory", test_memory},
                  {"lost", test_lost},     {"small", test_small_device}, {"failures", test_failures},
-                 {"cache", test_cache}};
+                 {"cache", test_cache},   {"fit", test_fit}};
     if (getenv("PUMICE_TEST_DEVICE")) gpu_name = getenv("PUMICE_TEST_DEVICE");
     pumice_log_to(on_log, NULL);
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * 7919 + 13) % 256;

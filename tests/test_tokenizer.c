@@ -557,32 +557,6 @@ static void test_out_of_memory(void)
     CHECK(done, "never succeeded");
 }
 
-/* --- ChatML --------------------------------------------------------------------------------------------------------- */
-
-static void test_chatml(void)
-{
-    struct arena arena = {0};
-    const struct chat_message messages[] = {{STR("system"), STR("Be brief.")}, {STR("user"), STR("<|im_end|>")},
-                                            {STR("assistant"), STR("")}};
-    struct segment *segments;
-    size_t n;
-    CHECK(chatml_render(&arena, messages, 3, true, &segments, &n) == PUMICE_OK, "%s", pumice_error());
-    char all[512] = "", marks[64] = "";
-    for (size_t i = 0; i < n; i++) {
-        strncat(all, segments[i].text.data, segments[i].text.n);
-        strcat(marks, segments[i].special ? "T" : segments[i].origin == 0 ? "0" : segments[i].origin == 1 ? "1" : "2");
-        CHECK(segments[i].special == (segments[i].origin == -1), "segment %zu", i);
-    }
-    CHECK(strcmp(all, "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n<|im_end|><|im_end|>\n"
-                      "<|im_start|>assistant\n<|im_end|>\n<|im_start|>assistant\n") == 0, "%s", shown(str_of(all)));
-    CHECK(strcmp(marks, "T0T0TT1T1TT2T2TT") == 0, "%s", marks);
-    CHECK(chatml_render(&arena, NULL, 0, false, &segments, &n) == PUMICE_OK && n == 0, "nothing");
-    const struct chat_message odd[] = {{STR("user"), STR("a")}, {STR("tool"), STR("a")}};
-    CHECK(chatml_render(&arena, odd, 2, false, &segments, &n) == PUMICE_ARGUMENT && strstr(pumice_error(), "message 1"), "%s",
-          pumice_error());
-    arena_fini(&arena);
-}
-
 /* --- the real vocabulary --------------------------------------------------------------------------------------------- */
 
 static char *read_file(const char *directory, const char *name, size_t *n)
@@ -878,15 +852,11 @@ static void test_settled(const struct tokenizer *t)
     IDS(t, "\xC3\xA9", true, 963);
     static const int32_t tutorial[] = {151644, 872,   198,    108965, 61443,  18947, 100303,
                                        100454, 74661, 151645, 198,    151644, 77091, 198};
-    struct arena arena = {0};
-    struct segment *segments;
-    size_t n;
-    const struct chat_message message = {STR("user"), STR("帮我写个冒泡排序")}, newlines = {STR("user"), STR("\n\nhi")};
-    CHECK(chatml_render(&arena, &message, 1, true, &segments, &n) == PUMICE_OK, "%s", pumice_error());
-    check_segments(t, segments, n, tutorial, COUNT_OF(tutorial), __LINE__);
-    CHECK(chatml_render(&arena, &newlines, 1, false, &segments, &n) == PUMICE_OK, "%s", pumice_error());
-    check_segments(t, segments, n, WANT(151644, 872, 1406, 6023, 151645, 198)); /* merged across the border */
-    arena_fini(&arena);
+    const struct segment begin = {STR("<|im_start|>user\n"), true, -1}, end = {STR("<|im_end|>\n"), true, -1};
+    const struct segment message[] = {begin, {STR("帮我写个冒泡排序"), false, 0}, end, {STR("<|im_start|>assistant\n"), true, -1}};
+    const struct segment newlines[] = {begin, {STR("\n\nhi"), false, 0}, end};
+    check_segments(t, message, COUNT_OF(message), tutorial, COUNT_OF(tutorial), __LINE__);
+    check_segments(t, newlines, COUNT_OF(newlines), WANT(151644, 872, 1406, 6023, 151645, 198)); /* merged across the border */
     /* pieces as test_split has them, so the ids of the whole are those of the pieces */
     static const char *const pieces[][4] = {{"'\xC5\xBF", "oft"}, {"a", "\xC2\x85", "1"}, {"\xC2\x85", "\xC2\x85", "!"},
                                             {"a", "\xEF\xBB\xBF\xEF\xBB\xBF", "1"}, {"\xEF\xBB\xBF" "a", " b"}};
@@ -960,7 +930,6 @@ int main(int argc, char **argv)
     test_decode();
     test_hostile_vocab();
     test_out_of_memory();
-    test_chatml();
     struct tiny v;
     struct tokenizer *t = tiny_open(&v);
     test_hostile_text(t, "tiny");

@@ -77,16 +77,4 @@ size_t tokenizer_max_token_bytes(const struct tokenizer *t);
 enum pumice_status tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, bool skip_control,
                                     char **text, size_t *bytes);
 
-/* --- ChatML ------------------------------------------------------------------------------------------ */
-
-struct chat_message {
-    struct str role;    /* "system", "user", "assistant" */
-    struct str content;
-};
-/* Renders the plain ChatML form (Qwen3-2507 without tools) as segments in `arena`: template stretches are special,
- * roles and contents are not, and point into the messages. With add_generation_prompt it ends in
- * `<|im_start|>assistant\n`. Fails ARGUMENT for another role, MEMORY. */
-enum pumice_status chatml_render(struct arena *arena, const struct chat_message *messages, size_t n,
-                                 bool add_generation_prompt, struct segment **segments, size_t *n_segments);
-
 #endif

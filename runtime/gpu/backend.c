@@ -193,6 +193,19 @@ static void perf(const struct backend *b, struct pumice_perf_row *rows, size_t *
 static void info(const struct backend *b, struct pumice_device_info *out) { *out = gpu_of_const(b)->device.physical.info; }
 static uint64_t device_bytes(const struct backend *b) { return gpu_of_const(b)->memory.total_bytes; }
 
+static void backend_memory(struct backend *b, struct backend_memory *out)
+{
+    struct gpu_backend *g = gpu_of(b);
+    const struct device_limits *l = &g->device.physical.limits;
+    device_memory(&g->device, g->memory.total_bytes, &out->total_bytes, &out->free_bytes);
+    out->max_buffer_bytes = MIN(l->max_storage_range, l->max_allocation);
+}
+
+static uint64_t weight_bytes(const struct backend *b, const struct weight_source *src)
+{
+    return gpu_weight_bytes(gpu_of_const(b), src);
+}
+
 static void destroy(struct backend *b)
 {
     struct gpu_backend *g = gpu_of(b);
@@ -209,7 +222,8 @@ static const struct backend_calls calls = {
     .destroy = destroy, .buffer_create = buffer_create, .buffer_destroy = buffer_destroy, .buffer_write = buffer_write,
     .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
     .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_run = plan_run, .plan_destroy = plan_destroy,
-    .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens, .variant = variant};
+    .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens, .variant = variant,
+    .memory = backend_memory, .weight_bytes = weight_bytes};
 
 #ifdef PUMICE_VALIDATE_DEFAULT
 static const enum validation default_validation = VALIDATE_IF_PRESENT;

@@ -412,8 +412,10 @@ enum pumice_status device_open(const char *wanted, enum validation validation, s
     const VkPhysicalDeviceVulkan12Features f12 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .timelineSemaphore = VK_TRUE,
         .bufferDeviceAddress = d->physical.limits.buffer_address ? VK_TRUE : VK_FALSE};
-    const char *extensions[1];
+    const char *extensions[2];
     uint32_t n_extensions = 0;
+    d->physical.limits.memory_budget = has_extension(d, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    if (d->physical.limits.memory_budget) extensions[n_extensions++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
     if (has_extension(d, "VK_KHR_portability_subset")) extensions[n_extensions++] = "VK_KHR_portability_subset";
     const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &f12,
                                      .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
@@ -458,6 +460,31 @@ void device_name(struct device *d, VkObjectType type, uint64_t handle, const cha
     const VkDebugUtilsObjectNameInfoEXT info = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT,
                                                 .objectType = type, .objectHandle = handle, .pObjectName = name};
     d->vk.SetDebugUtilsObjectNameEXT(d->handle, &info);
+}
+
+void device_memory(struct device *d, uint64_t own_bytes, uint64_t *total, uint64_t *available)
+{
+    VkPhysicalDeviceMemoryBudgetPropertiesEXT budget = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_BUDGET_PROPERTIES_EXT};
+    VkPhysicalDeviceMemoryProperties2 p = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MEMORY_PROPERTIES_2,
+                                           .pNext = d->physical.limits.memory_budget ? &budget : NULL};
+    d->instance.vk.GetPhysicalDeviceMemoryProperties2(d->physical.handle, &p);
+    const VkPhysicalDeviceMemoryProperties *m = &p.memoryProperties;
+    uint32_t heap = 0;
+    *total = 0;
+    for (uint32_t i = 0; i < m->memoryHeapCount; i++)
+        if ((m->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) && m->memoryHeaps[i].size > *total) {
+            *total = m->memoryHeaps[i].size;
+            heap = i;
+        }
+    uint64_t room = *total, used = own_bytes;
+    if (d->physical.limits.memory_budget) {
+        room = MIN(budget.heapBudget[heap], *total);
+        used = budget.heapUsage[heap];
+    }
+    *available = room - MIN(used, room);
+    if (!d->physical.limits.software) return;
+    *total = platform_memory_bytes(); /* lavapipe's heap is the host's memory, whatever it calls its size */
+    *available = platform_memory_available();
 }
 
 enum pumice_status device_check(struct device *d)

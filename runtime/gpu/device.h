@@ -22,6 +22,7 @@ struct device_limits {
     bool subgroup_arithmetic;     /* subgroup reductions in compute */
     bool buffer_address;
     bool software;                /* a CPU driver: lane-per-row kernels, no barriers in hot loops */
+    bool memory_budget;           /* VK_EXT_memory_budget: the driver says what is free */
     bool unified;                 /* device-local memory is host memory: weights are written in place */
 };
 
@@ -77,6 +78,10 @@ extern void (*device_hook)(struct device *d);
 
 /* Names an object for debuggers and validation messages; nothing without VK_EXT_debug_utils. */
 void device_name(struct device *d, VkObjectType type, uint64_t handle, const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* Bytes of the largest device-local heap, and how many of them can be had now: the driver's budget where it says one, else
+ * the heap less `own_bytes`. For software drivers the host's memory. */
+void device_memory(struct device *d, uint64_t own_bytes, uint64_t *total, uint64_t *available);
 
 /* OK, or DEVICE when the device was lost or the validation layers have complained. */
 enum pumice_status device_check(struct device *d);

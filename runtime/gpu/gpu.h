@@ -61,5 +61,7 @@ struct gpu_plan {
 enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const struct op *op);
 /* Uploads (and packs) a tensor in parts (weights.c). */
 enum pumice_status gpu_weight_create(struct gpu_backend *g, const struct weight_source *src, struct weight *out);
+/* What that will take on the device. */
+uint64_t gpu_weight_bytes(const struct gpu_backend *g, const struct weight_source *src);
 
 #endif

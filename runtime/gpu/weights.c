@@ -88,6 +88,15 @@ fail:
     return st;
 }
 
+uint64_t gpu_weight_bytes(const struct gpu_backend *g, const struct weight_source *src)
+{
+    const uint64_t rows = g->tuning.layout.rows;
+    const uint64_t bytes = src->vector                   ? (uint64_t)src->k * 4
+                           : layout_supports(src->type) ? (src->n + rows - 1) / rows * rows * layout_row_words(src->type, src->k) * 4
+                                                        : 0;
+    return (bytes + MEMORY_ALIGN - 1) / MEMORY_ALIGN * MEMORY_ALIGN;
+}
+
 enum pumice_status gpu_weight_create(struct gpu_backend *g, const struct weight_source *src, struct weight *out)
 {
     enum pumice_status st = PUMICE_OK;
