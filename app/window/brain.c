@@ -22,7 +22,7 @@ static bool on_progress(void *user, const char *stage, float fraction)
 }
 
 enum pumice_status brain_open(const char *path, const struct configuration *c,
-                              bool (*progress)(void *user, float fraction), void *user, struct brain *out)
+                              bool (*progress)(void *user, float fraction), void *user, struct brain **out)
 {
     enum pumice_status st = PUMICE_OK;
     struct opening opening = {progress, user};
@@ -30,35 +30,39 @@ enum pumice_status brain_open(const char *path, const struct configuration *c,
                                                 .progress = on_progress,
                                                 .user = &opening};
     const struct pumice_session_params session = {.n_ctx = (uint32_t)MAX(c->context, 0)};
-    memset(out, 0, sizeof *out);
-    if (strlen(path) >= sizeof out->path) return err_set(PUMICE_ARGUMENT, "the path of the model is too long");
-    snprintf(out->path, sizeof out->path, "%s", path);
+    *out = NULL;
+    if (strlen(path) >= sizeof(*out)->path) return err_set(PUMICE_ARGUMENT, "the path of the model is too long");
+    struct brain *b = mem_calloc(1, sizeof *b);
+    if (b == NULL) return err_memory("the model", sizeof *b);
+    snprintf(b->path, sizeof b->path, "%s", path);
     if (path[0] == 0) {
         const void *data = NULL;
         size_t n = 0;
         starter_get(&data, &n);
-        TRY(pumice_model_open_memory(data, n, &out->model));
+        TRY(pumice_model_open_memory(data, n, &b->model));
     } else {
-        TRY(pumice_model_open(path, &out->model));
+        TRY(pumice_model_open(path, &b->model));
     }
-    TRY(vocab_open(out->model, &out->vocab));
-    TRY(prompt_format_open(out->model, &out->vocab, NULL, &out->format));
-    TRY(pumice_engine_open(out->model, &engine, &out->engine));
-    TRY(pumice_session_open(out->engine, &session, &out->session));
+    TRY(vocab_open(b->model, &b->vocab));
+    TRY(prompt_format_open(b->model, &b->vocab, NULL, &b->format));
+    TRY(pumice_engine_open(b->model, &engine, &b->engine));
+    TRY(pumice_session_open(b->engine, &session, &b->session));
+    *out = b;
     return PUMICE_OK;
 fail:
-    brain_close(out);
+    brain_close(b);
     return st;
 }
 
 void brain_close(struct brain *b)
 {
+    if (b == NULL) return;
     pumice_session_close(b->session);
     pumice_engine_close(b->engine);
     prompt_format_close(&b->format);
     vocab_close(&b->vocab);
     pumice_model_close(b->model);
-    memset(b, 0, sizeof *b);
+    mem_free(b);
 }
 
 struct answering {

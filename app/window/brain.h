@@ -14,10 +14,10 @@ struct brain {
     struct prompt_format format;
     char path[1024]; /* "": the built-in model */
 };
-/* progress: of reading the weights, 0 to 1; false stops (then CANCELLED). *out is empty after a failure. */
+/* progress: of reading the weights, 0 to 1; false stops (then CANCELLED). *out is NULL after a failure. */
 enum pumice_status brain_open(const char *path, const struct configuration *c,
-                              bool (*progress)(void *user, float fraction), void *user, struct brain *out);
-void brain_close(struct brain *b); /* empty is fine */
+                              bool (*progress)(void *user, float fraction), void *user, struct brain **out);
+void brain_close(struct brain *b); /* NULL is fine */
 
 struct brain_call {
     bool (*on_prompt)(void *user, size_t done, size_t total); /* each may return false: stop */

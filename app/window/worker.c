@@ -28,7 +28,7 @@ struct worker {
     atomic_bool quit;
     void (*wake)(void);
     /* the thread's own */
-    struct brain brain;
+    struct brain *brain; /* NULL: no model */
     struct conversation conversation;
     struct store store;
     struct configuration configuration; /* of the request that is carried out */
@@ -97,7 +97,7 @@ static void post_state(struct worker *w, enum window_state state, float fraction
 
 static void post_rest(struct worker *w)
 {
-    post_state(w, w->brain.session != NULL ? STATE_IDLE : STATE_NO_MODEL, -1);
+    post_state(w, w->brain != NULL ? STATE_IDLE : STATE_NO_MODEL, -1);
 }
 
 static void post_problem(struct worker *w, enum pumice_status st, bool loading)
@@ -178,12 +178,12 @@ static void post_messages(struct worker *w, bool growing)
 static void post_stats(struct worker *w, const struct pumice_session_stats *stats, double decode)
 {
     struct event *e = event_make(EVENT_STATS);
-    if (e == NULL || w->brain.session == NULL) {
+    if (e == NULL || w->brain == NULL) {
         event_free(e);
         return;
     }
     e->used = w->n_prompt + w->n_tokens;
-    e->capacity = pumice_session_capacity(w->brain.session);
+    e->capacity = pumice_session_capacity(w->brain->session);
     if (stats != NULL && stats->prefill_ns > 0)
         e->prefill = (double)stats->prefill_tokens * 1e9 / (double)stats->prefill_ns;
     e->decode = decode;
@@ -197,17 +197,17 @@ static void post_model(struct worker *w)
     struct pumice_engine_info engine;
     char name[256];
     if (e == NULL) return;
-    pumice_model_get_info(w->brain.model, &info);
-    pumice_engine_get_info(w->brain.engine, &engine);
-    const char *slash = strrchr(w->brain.path, '/');
-    const char *shown = info.name[0] != 0 ? info.name : (slash != NULL ? slash + 1 : w->brain.path);
+    pumice_model_get_info(w->brain->model, &info);
+    pumice_engine_get_info(w->brain->engine, &engine);
+    const char *slash = strrchr(w->brain->path, '/');
+    const char *shown = info.name[0] != 0 ? info.name : (slash != NULL ? slash + 1 : w->brain->path);
     snprintf(name, sizeof name, "%.200s %s", shown, info.type);
     e->text = mem_strdup(name);
     e->more = mem_strdup(engine.device.name);
-    e->path = mem_strdup(w->brain.path);
-    e->software = engine.device.kind == PUMICE_DEVICE_SOFTWARE || engine.device.kind == PUMICE_DEVICE_CPU;
-    e->starter = w->brain.path[0] == 0;
-    e->capacity = pumice_session_capacity(w->brain.session);
+    e->path = mem_strdup(w->brain->path);
+    e->software = engine.device.kind == PUMICE_DEVICE_SOFTWARE;
+    e->starter = w->brain->path[0] == 0;
+    e->capacity = pumice_session_capacity(w->brain->session);
     post(w, e);
 }
 
@@ -327,29 +327,28 @@ static bool on_load(void *user, float fraction)
  * one is let go first, and fetched back. */
 static enum pumice_status load(struct worker *w, const char *path)
 {
-    struct brain next, old = w->brain;
+    struct brain *next = NULL;
     post_state(w, STATE_LOADING, -1);
     enum pumice_status st = brain_open(path, &w->configuration, on_load, w, &next);
-    if (st == PUMICE_MEMORY && old.model != NULL) {
-        char path_before[sizeof old.path];
-        memcpy(path_before, old.path, sizeof path_before);
-        brain_close(&w->brain);
-        old = w->brain;
+    if (st == PUMICE_MEMORY && w->brain != NULL) {
+        char before[sizeof w->brain->path];
+        memcpy(before, w->brain->path, sizeof before);
+        brain_close(w->brain);
+        w->brain = NULL;
         st = brain_open(path, &w->configuration, on_load, w, &next);
         if (st != PUMICE_OK) {
             post_problem(w, st, true);
-            post_state(w, STATE_LOADING, -1);
-            st = brain_open(path_before, &w->configuration, on_load, w, &next);
+            st = brain_open(before, &w->configuration, on_load, w, &next);
         }
     }
     if (st != PUMICE_OK) {
         post_problem(w, st, true);
         return st;
     }
-    brain_close(&old);
+    brain_close(w->brain);
     w->brain = next;
     w->n_prompt = w->n_tokens = 0;
-    snprintf(w->model, sizeof w->model, "%s", next.path);
+    snprintf(w->model, sizeof w->model, "%s", next->path);
     post_model(w);
     return PUMICE_OK;
 }
@@ -415,11 +414,11 @@ static enum pumice_status extend(struct worker *w, const struct brain_answer *a)
     if (text == NULL) TRY(err_memory("the answer", n));
     memcpy(text, m->text, m->n_text);
     memcpy(text + m->n_text, a->text, a->n_text + 1);
-    if (m->ids.n > 0 && m->vocab == w->brain.vocab.hash) {
+    if (m->ids.n > 0 && m->vocab == w->brain->vocab.hash) {
         TRY(ids_append_all(&ids, m->ids.data, m->ids.n));
         TRY(ids_append_all(&ids, a->ids.data, a->ids.n));
     }
-    TRY(conversation_extend(c, text, n, &ids, w->brain.vocab.hash, end_of(a->result.stop)));
+    TRY(conversation_extend(c, text, n, &ids, w->brain->vocab.hash, end_of(a->result.stop)));
 fail:
     ids_fini(&ids);
     mem_free(text);
@@ -429,12 +428,12 @@ fail:
 static enum pumice_status plan(struct worker *w, bool open_ended, struct conversation_plan *out)
 {
     const struct configuration *c = &w->configuration;
-    const size_t capacity = pumice_session_capacity(w->brain.session);
+    const size_t capacity = pumice_session_capacity(w->brain->session);
     const struct conversation_limits limits = {.capacity = capacity,
                                                .reserve = MIN((size_t)MAX(c->max_tokens, 1), capacity / 4),
                                                .max_history = (size_t)MAX(c->history, 0),
                                                .open_ended = open_ended};
-    const enum pumice_status st = conversation_plan(&w->conversation, &w->brain.format, &limits, out);
+    const enum pumice_status st = conversation_plan(&w->conversation, &w->brain->format, &limits, out);
     const bool as_wished = limits.max_history > 0 && out->n_turns - out->n_unseen == limits.max_history + 1;
     if (st != PUMICE_OK || out->n_dropped == 0 || as_wished) return st;
     struct event *e = event_make(EVENT_FORGOT);
@@ -453,19 +452,19 @@ static void answer(struct worker *w, bool open_ended)
     post_state(w, STATE_PREFILL, -1);
     save(w); /* the question is safe before the answer begins */
     w->n_tokens = 0;
-    if (w->brain.session == NULL) TRY(err_set(PUMICE_ARGUMENT, "no model is loaded; open one, then answer again"));
+    if (w->brain == NULL) TRY(err_set(PUMICE_ARGUMENT, "no model is loaded; open one, then answer again"));
     TRY(plan(w, open_ended, &p));
     w->n_prompt = (uint32_t)p.prompt.ids.n;
     post_messages(w, !open_ended);
-    set_session(w, w->brain.session);
-    st = brain_answer(&w->brain, &p.prompt.ids, &w->configuration, &call, &a);
+    set_session(w, w->brain->session);
+    st = brain_answer(w->brain, &p.prompt.ids, &w->configuration, &call, &a);
     set_session(w, NULL);
     TRY(st);
     w->n_tokens = (uint32_t)a.ids.n;
     if (open_ended)
         st = extend(w, &a);
     else
-        st = conversation_answer(&w->conversation, a.text, a.n_text, &a.ids, w->brain.vocab.hash, end_of(a.result.stop));
+        st = conversation_answer(&w->conversation, a.text, a.n_text, &a.ids, w->brain->vocab.hash, end_of(a.result.stop));
 fail:
     if (st != PUMICE_OK && st != PUMICE_CANCELLED) post_problem(w, st, false);
     if (st == PUMICE_OK)
@@ -652,7 +651,7 @@ static void run(void *user)
         carry_out(w, &q->r);
     }
     save(w);
-    brain_close(&w->brain);
+    brain_close(w->brain);
     conversation_fini(&w->conversation);
     if (w->keep) store_close(&w->store);
     post(w, event_make(EVENT_QUIT));
