@@ -61,6 +61,7 @@ if [ "$tests" = yes ]; then
     want vulkan-validationlayers layers
     want spirv-tools have spirv-val
     want xvfb have Xvfb
+    want xauth have xauth
     want fonts-dejavu-core any_file /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
     want clang have clang
     want python3 have python3

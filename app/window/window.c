@@ -1,6 +1,7 @@
 /* window: the loop between screen, view and worker. */
 #include "app/window/window.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,6 +190,7 @@ int command_window(const struct options *o)
 {
     struct window w;
     memset(&w, 0, sizeof w);
+    (void)signal(SIGINT, SIG_DFL); /* SDL then makes it a wish to close */
     settings_default(&w.settings);
     const enum pumice_status st = open_all(&w, o);
     if (st == PUMICE_OK) {
