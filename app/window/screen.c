@@ -70,15 +70,44 @@ static void set_hints(void)
 #endif
 }
 
+static bool set(const char *name)
+{
+    const char *value = getenv(name);
+    return value != NULL && value[0] != 0;
+}
+
+/* Without a display SDL may take the console, or paint where nobody sees it: only when it was told to. */
+static bool is_seen(const char *driver)
+{
+    static const char *const unseen[] = {"offscreen", "dummy", "evdev", "KMSDRM"};
+    for (size_t i = 0; i < COUNT_OF(unseen); i++)
+        if (driver != NULL && strcmp(driver, unseen[i]) == 0) return set("SDL_VIDEODRIVER");
+    return true;
+}
+
+static bool has_display(void)
+{
+#ifdef __linux__
+    return set("DISPLAY") || set("WAYLAND_DISPLAY") || set("SDL_VIDEODRIVER");
+#else
+    return true;
+#endif
+}
+
 enum pumice_status screen_open(const struct screen_params *params, struct screen **out)
 {
     enum pumice_status st = PUMICE_OK;
-    struct screen *s = mem_calloc(1, sizeof *s);
     *out = NULL;
+    if (!has_display())
+        return err_set(PUMICE_UNSUPPORTED, "there is no display (DISPLAY and WAYLAND_DISPLAY are not set); `pumice chat` "
+                                           "talks in the terminal");
+    struct screen *s = mem_calloc(1, sizeof *s);
     if (s == NULL) return err_memory("the window", sizeof *s);
     set_hints();
-    if (SDL_Init(SDL_INIT_VIDEO) != 0) {
-        st = err_set(PUMICE_UNSUPPORTED, "no window can be opened (%s); `pumice chat` talks in the terminal", SDL_GetError());
+    if (SDL_Init(SDL_INIT_VIDEO) != 0 || !is_seen(SDL_GetCurrentVideoDriver())) {
+        st = err_set(PUMICE_UNSUPPORTED, "no window can be opened (%s); `pumice chat` talks in the terminal",
+                     SDL_GetError()[0] != 0 ? SDL_GetError() : "the display does not answer");
+        SDL_Quit();
         mem_free(s);
         return st;
     }
