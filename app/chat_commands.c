@@ -225,13 +225,15 @@ static void list(struct chat *chat, const char *search)
     check(chat, st);
     if (st != PUMICE_OK) return;
     for (size_t i = 0; i < n; i++) {
-        char day[32] = "?", title[96];
+        char day[32] = "?", title[96], number[24];
         const time_t at = (time_t)(entries[i].updated_ms / 1000);
         const struct tm *t = localtime(&at);
         if (t != NULL) strftime(day, sizeof day, "%Y-%m-%d %H:%M", t);
-        term_say("%3zu%c %s  %3" PRIu32 " messages  %s", i + 1, strcmp(entries[i].id, chat->conversation.id) == 0 ? '>' : ' ',
-                 day, entries[i].n_messages, str_escape(str_of(entries[i].title), title, sizeof title));
-        if (entries[i].match != NULL) term_say("        ...%s...", entries[i].match);
+        const char here = strcmp(entries[i].id, chat->conversation.id) == 0 ? '>' : ' ';
+        snprintf(number, sizeof number, "%3zu", i + 1); /* of /list: what /open takes; a search gives ids */
+        term_say("%s%c %s  %3" PRIu32 " messages  %s", search != NULL ? entries[i].id : number, here, day, entries[i].n_messages,
+                 str_escape(str_of(entries[i].title), title, sizeof title));
+        if (entries[i].match != NULL) term_say("        %s", entries[i].match);
     }
     if (n == 0) term_say(search != NULL ? "[nothing found]" : "[no conversation is kept yet]");
     if (n_bad > 0) term_say("[%zu files in %s cannot be read]", n_bad, chat->store.dir);
@@ -329,7 +331,7 @@ static void run_import(struct chat *chat, const char *text, size_t n)
     char *in = NULL;
     size_t n_in = 0;
     conversation_init(&next);
-    if (n == 0) TRY(err_set(PUMICE_ARGUMENT, "/import wants the name of a file (.json or .jsonl)"));
+    if (n == 0) TRY(err_set(PUMICE_ARGUMENT, "/import wants the name of a file (.json, .jsonl or .md)"));
     TRY(platform_read(text, IMPORT_MAX_BYTES, &in, &n_in));
     TRY(conversation_import(in, n_in, &next));
     chat_replace(chat, &next);
@@ -367,7 +369,7 @@ static const struct row {
     {"rename", NULL, "TITLE", "give this one a title", run_rename},
     {"delete", NULL, "[WHICH]", "delete this one, or another", run_delete},
     {"export", NULL, "FILE", "write it to FILE: .md, .json or .jsonl", run_export},
-    {"import", NULL, "FILE", "read a conversation from FILE", run_import},
+    {"import", NULL, "FILE", "read a conversation from FILE: .json, .jsonl or .md", run_import},
     {"help", NULL, "", "this list", run_help},
     {"quit", "exit", "", "end (Ctrl-D does as well)", NULL},
 };

@@ -11,6 +11,7 @@ int command_template(const struct options *o);
 int command_tokenize(const struct options *o);
 int command_logits(const struct options *o);
 int command_bench(const struct options *o);
+int command_bench_kernels(const struct options *o); /* bench --kernels */
 int command_devices(const struct options *o);
 int command_fit(const struct options *o);
 int command_selftest(const struct options *o);

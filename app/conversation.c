@@ -334,7 +334,7 @@ enum pumice_status conversation_rename(struct conversation *c, const char *title
 {
     char *copy = NULL;
     size_t n = 0;
-    const enum pumice_status st = copy_text(title, strlen(title), &copy, &n);
+    const enum pumice_status st = title[0] != 0 ? copy_text(title, strlen(title), &copy, &n) : PUMICE_OK;
     if (st != PUMICE_OK) return st;
     mem_free(c->title);
     c->title = copy;

@@ -58,7 +58,7 @@ void conversation_fini(struct conversation *c);
 
 /* The title, or the first line of the first question, cut to 60 characters; "" if there is neither. Printable. */
 void conversation_title(const struct conversation *c, char *out, size_t out_bytes);
-enum pumice_status conversation_rename(struct conversation *c, const char *title);
+enum pumice_status conversation_rename(struct conversation *c, const char *title); /* "": none again */
 
 /* --- operations: each one step for undo; on failure nothing changes (MEMORY, ARGUMENT) ------------------------- */
 

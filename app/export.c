@@ -80,7 +80,7 @@ static void put_markdown(struct buffer *b, const struct message *m, bool last)
 /* --- OpenAI's messages
  * -------------------------------------------------------------------------------------------- */
 
-static enum pumice_status put_openai(struct buffer *b, const struct message *m)
+enum pumice_status message_to_json(const struct message *m, struct buffer *b)
 {
     struct arena arena = {0};
     struct json extra = {.kind = JSON_OBJECT};
@@ -123,7 +123,7 @@ enum pumice_status conversation_export(const struct conversation *c, enum export
         if (format == EXPORT_MARKDOWN)
             put_markdown(&b, m, last);
         else
-            TRY(put_openai(&b, m));
+            TRY(message_to_json(m, &b));
         if (format != EXPORT_MARKDOWN) buffer_addz(&b, format == EXPORT_JSON && !last ? ",\n" : "\n");
     }
     if (format == EXPORT_JSON) buffer_addz(&b, "]}\n");

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "app/embedded.h"
 #include "app/json.h"
@@ -21,12 +20,6 @@ static bool on_progress(void *user, const char *stage, float fraction)
     return term_interrupts() == 0;
 }
 
-static uint64_t random_seed(void)
-{
-    const uint64_t parts[3] = {platform_now_ns(), (uint64_t)time(NULL), (uint64_t)(uintptr_t)&parts};
-    return hash_bytes(parts, sizeof parts, 0) >> 32; /* short enough to be typed again */
-}
-
 static void apply_options(struct llm *llm, const struct options *o)
 {
     struct pumice_sampling *s = &llm->sampling;
@@ -39,7 +32,7 @@ static void apply_options(struct llm *llm, const struct options *o)
     if (options_given(o, OPTION_SEED))
         s->seed = o->seed;
     else if (o->batch == NULL)
-        s->seed = random_seed();
+        s->seed = platform_random() >> 32; /* short enough to be typed again */
 }
 
 static void note_model(const struct llm *llm)

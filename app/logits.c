@@ -87,11 +87,14 @@ static cJSON *position_json(const struct position *p)
 
 static void print_token(const struct llm *llm, const struct entry *e)
 {
-    char *text = NULL;
-    size_t n = 0;
+    const struct tokenizer *t = llm->vocab.tokenizer;
+    const struct str bytes = t != NULL ? tokenizer_token_bytes(t, e->id) : (struct str){"", 0};
+    char *text = t != NULL ? mem_alloc(3 * bytes.n + 16) : NULL;
     printf("%10d %12.6f  ", e->id, e->logprob);
-    if (llm->vocab.tokenizer != NULL &&
-        tokenizer_decode(llm->vocab.tokenizer, &e->id, 1, false, &text, &n) == PUMICE_OK) {
+    if (text != NULL) {
+        struct decoder d = {0};
+        size_t n = decoder_feed(&d, bytes, text);
+        n += decoder_finish(&d, text + n);
         cJSON *item = json_text(text, n);
         char *shown = item != NULL ? cJSON_PrintUnformatted(item) : NULL;
         if (shown != NULL) (void)term_answer(shown, strlen(shown));

@@ -75,7 +75,7 @@ static int dispatch(const struct options *o)
     case COMMAND_LOGITS:
         return command_logits(o);
     case COMMAND_BENCH:
-        return command_bench(o);
+        return o->kernels ? command_bench_kernels(o) : command_bench(o);
     case COMMAND_DEVICES:
         return command_devices(o);
     case COMMAND_FIT:

@@ -67,6 +67,10 @@ enum option_id {
     OPTION_N_DEPTH,
     OPTION_REPETITIONS,
     OPTION_FORM,
+    OPTION_KERNELS,
+    OPTION_SHAPES,
+    OPTION_PLOT,
+    OPTION_COMPARE,
     OPTION_THREADS,
     OPTION_VALIDATE,
     OPTION_STATS,
@@ -82,10 +86,10 @@ struct options {
     bool named;     /* the command was named, not left to be chat */
     uint64_t given; /* bit option_id is set when the option was on the command line */
     const char *model, *device, *system, *prompt, *file, *batch, *batch_out, *chat_template, *open, *tokens,
-        *only, *n_prompt, *n_gen, *n_depth;
+        *only, *n_prompt, *n_gen, *n_depth, *shapes, *plot, *compare;
     uint64_t ctx, max_tokens, top_k, seed, greedy, top, threads, max_history, repetitions;
     double temp, top_p, min_p;
-    bool raw, json, jsonl, show_tokens, trust_special, no_thinking, no_history, plain, decode, validate, stats, perf, verbose, quiet, help, version;
+    bool kernels, raw, json, jsonl, show_tokens, trust_special, no_thinking, no_history, plain, decode, validate, stats, perf, verbose, quiet, help, version;
 };
 
 /* Fills *out from argv[1..argc-1]; the pointers are into argv. Fails ARGUMENT with a sentence. */

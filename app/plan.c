@@ -2,8 +2,8 @@
  * when the context is too small. */
 #include <string.h>
 
-#include "app/conversation.h"
-#include "app/json.h"
+#include "app/buffer.h"
+#include "app/store.h"
 
 /* Where turn t (0 ...) begins in the path: at its user's message; a turn has whatever follows it. What comes before the
  * first question belongs to turn 0. */
@@ -32,20 +32,6 @@ static size_t turns_unseen(const struct conversation *c)
     return n;
 }
 
-static enum pumice_status add_message(cJSON *list, const struct message *m)
-{
-    cJSON *o = m->extra != NULL ? cJSON_Parse(m->extra) : cJSON_CreateObject();
-    if (o == NULL) return err_memory("a message", m->n_text);
-    cJSON_DeleteItemFromObjectCaseSensitive(o, "role");
-    const bool has_content = cJSON_HasObjectItem(o, "content");
-    if (cJSON_AddStringToObject(o, "role", role_name(m->role)) == NULL ||
-        (!has_content && !json_add_text(o, "content", m->text, m->n_text)) || !cJSON_AddItemToArray(list, o)) {
-        cJSON_Delete(o);
-        return err_memory("a message", m->n_text);
-    }
-    return PUMICE_OK;
-}
-
 /* The prompt from turn `first` on. */
 static enum pumice_status render(const struct conversation *c, const struct prompt_format *format, size_t first,
                                  bool open_ended, struct prompt *out)
@@ -53,32 +39,34 @@ static enum pumice_status render(const struct conversation *c, const struct prom
     enum pumice_status st = PUMICE_OK;
     const uint32_t begin = turn_begin(c, first);
     const uint64_t vocab = format->vocab != NULL ? format->vocab->hash : 0;
-    size_t n = 0, n_kept = 0;
+    size_t n = 0, n_kept = 0, n_text = 0;
     char *text = NULL;
-    cJSON *list = cJSON_CreateArray();
+    struct buffer list = {0};
     struct prompt_kept *kept = mem_calloc(c->n_path + 1, sizeof *kept);
-    if (list == NULL || kept == NULL) TRY(err_memory("the prompt", c->n_path * sizeof *kept));
+    buffer_addz(&list, "[");
+    if (kept == NULL) TRY(err_memory("the prompt", c->n_path * sizeof *kept));
     if (c->state.system != NO_MESSAGE) {
-        TRY(add_message(list, &c->messages[c->state.system]));
+        TRY(message_to_json(&c->messages[c->state.system], &list));
         n++;
     }
     for (uint32_t i = begin; i < c->n_path; i++, n++) {
         const struct message *m = &c->messages[c->path[i]];
-        TRY(add_message(list, m));
+        if (n > 0) buffer_addz(&list, ",");
+        TRY(message_to_json(m, &list));
         if (m->ids.n > 0 && m->vocab == vocab)
             kept[n_kept++] = (struct prompt_kept){n, m->ids.data, m->ids.n};
     }
-    text = cJSON_PrintUnformatted(list);
-    if (text == NULL) TRY(err_memory("the prompt", 0));
-    const struct prompt_request request = {.messages_json = str_of(text),
+    buffer_addz(&list, "]");
+    TRY(buffer_take(&list, "the prompt", &text, &n_text));
+    const struct prompt_request request = {.messages_json = {text, n_text},
                                            .answer_next = !open_ended,
                                            .open_ended = open_ended,
                                            .kept = kept,
                                            .n_kept = n_kept};
     TRY(prompt_make(format, &request, out));
 fail:
-    cJSON_free(text);
-    cJSON_Delete(list);
+    mem_free(text);
+    buffer_fini(&list);
     mem_free(kept);
     return st;
 }

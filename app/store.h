@@ -60,6 +60,11 @@ enum pumice_status conversation_of_json(const char *text, size_t n, struct conve
 /* The same with the caller's memory, which it resets first: for many, one after the other. */
 enum pumice_status conversation_of_json_in(struct arena *arena, const char *text, size_t n, struct conversation *out);
 
+struct buffer;
+/* Appends one message in OpenAI's form, as templates want it too: role, content, and the members of `extra`, whose content
+ * goes before the text. Fails FORMAT when `extra` is no JSON, MEMORY. */
+enum pumice_status message_to_json(const struct message *m, struct buffer *b);
+
 enum export_format { EXPORT_MARKDOWN, EXPORT_JSON, EXPORT_JSONL, N_EXPORTS };
 /* By the path's ending: .md, .json, .jsonl, whatever its case. Fails ARGUMENT with the list. */
 enum pumice_status export_format_of(const char *path, enum export_format *out);

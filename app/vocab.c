@@ -52,10 +52,30 @@ static enum pumice_status read_types(const struct pumice_model *model, struct ar
               : err_set(PUMICE_FORMAT, KEY "token_type is not an array of numbers; the file is damaged");
 }
 
-static int32_t read_id(const struct pumice_model *model, const char *key, size_t n_tokens)
+static enum pumice_status read_scores(const struct pumice_model *model, struct arena *arena,
+                                      struct tokenizer_vocab *v)
+{
+    size_t n = 0;
+    if (!pumice_meta_array(model, KEY "scores", &n)) return PUMICE_OK; /* the tokenizer says who needs them */
+    if (n != v->n_tokens)
+        return err_set(PUMICE_FORMAT, KEY "scores has %zu entries, but there are %zu tokens; the file is damaged",
+                       n, v->n_tokens);
+    float *scores = arena_alloc(arena, n, sizeof *scores);
+    double *values = mem_calloc(n, sizeof *values);
+    const bool read = scores != NULL && values != NULL && pumice_meta_array_f64(model, KEY "scores", values, n);
+    for (size_t i = 0; read && i < n; i++) scores[i] = (float)values[i];
+    mem_free(values);
+    if (scores == NULL || values == NULL) return err_memory(KEY "scores", n * sizeof *values);
+    v->scores = scores;
+    return read ? PUMICE_OK : err_set(PUMICE_FORMAT, KEY "scores is not an array of numbers; the file is damaged");
+}
+
+/* `fallback` where the file has no such key; -1 where it has no such token. */
+static int32_t read_id(const struct pumice_model *model, const char *key, size_t n_tokens, int32_t fallback)
 {
     uint64_t id = 0;
-    return pumice_meta_u64(model, key, &id) && id < n_tokens && id <= INT32_MAX ? (int32_t)id : -1;
+    if (!pumice_meta_u64(model, key, &id)) return fallback >= 0 && (size_t)fallback < n_tokens ? fallback : -1;
+    return id < n_tokens && id <= INT32_MAX ? (int32_t)id : -1;
 }
 
 static void add_stop(struct vocab *out, int32_t id)
@@ -81,11 +101,17 @@ enum pumice_status vocab_open(const struct pumice_model *model, struct vocab *ou
     TRY(read_types(model, &out->arena, v));
     if (pumice_meta_array(model, KEY "merges", &n) && n > 0)
         TRY(read_strings(model, &out->arena, KEY "merges", &v->merges, &v->n_merges));
-    v->bos = read_id(model, KEY "bos_token_id", v->n_tokens);
-    v->eos = read_id(model, KEY "eos_token_id", v->n_tokens);
-    v->eot = read_id(model, KEY "eot_token_id", v->n_tokens);
-    v->pad = read_id(model, KEY "padding_token_id", v->n_tokens);
+    /* SentencePiece files that do not say otherwise: <s> is 1, </s> 2, and texts begin with <s> and a space */
+    const bool spm = str_eqz(v->model, "llama");
+    if (spm) TRY(read_scores(model, &out->arena, v));
+    v->bos = read_id(model, KEY "bos_token_id", v->n_tokens, spm ? 1 : -1);
+    v->eos = read_id(model, KEY "eos_token_id", v->n_tokens, spm ? 2 : -1);
+    v->eot = read_id(model, KEY "eot_token_id", v->n_tokens, -1);
+    v->pad = read_id(model, KEY "padding_token_id", v->n_tokens, -1);
+    v->add_bos = v->bos >= 0 && (spm || str_startsz(v->pre, "llama"));
     (void)pumice_meta_bool(model, KEY "add_bos_token", &v->add_bos);
+    v->add_space_prefix = spm;
+    (void)pumice_meta_bool(model, KEY "add_space_prefix", &v->add_space_prefix);
     TRY(tokenizer_create(v, &out->tokenizer));
     for (size_t i = 0; i < v->n_tokens; i++)
         out->hash = mix_u64(hash_bytes(v->tokens[i].data, v->tokens[i].n, out->hash) + (uint64_t)(uint32_t)v->types[i]);
@@ -93,6 +119,7 @@ enum pumice_status vocab_open(const struct pumice_model *model, struct vocab *ou
     add_stop(out, v->eot);
     add_stop(out, tokenizer_find(out->tokenizer, STR("<|im_end|>")));
     add_stop(out, tokenizer_find(out->tokenizer, STR("<|endoftext|>")));
+    add_stop(out, tokenizer_find(out->tokenizer, STR("<|eot_id|>")));
     return PUMICE_OK;
 fail:
     return st;

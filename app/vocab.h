@@ -9,7 +9,7 @@ struct vocab {
     struct tokenizer_vocab v;
     struct tokenizer *tokenizer;
     struct arena arena;
-    int32_t stop_tokens[8]; /* what ends an answer: eos, eot, <|im_end|>, <|endoftext|> */
+    int32_t stop_tokens[8]; /* what ends an answer: eos, eot, <|im_end|>, <|endoftext|>, <|eot_id|> */
     size_t n_stop_tokens;
     uint64_t hash; /* of all tokens: ids mean the same where it is equal */
 };

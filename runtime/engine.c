@@ -45,13 +45,13 @@ static enum pumice_status as_floats(struct arena *a, const struct gguf_tensor *t
     return PUMICE_OK;
 }
 
-static enum pumice_status load(struct loader *l, const struct gguf_tensor *t, struct weight *out)
+static enum pumice_status load(struct loader *l, const struct gguf_tensor *t, bool vector, struct weight *out)
 {
     enum pumice_status st = PUMICE_OK;
     struct pumice_engine *e = l->engine;
     const struct mapping *map = &e->model->map;
     struct weight_source src = {.name = arena_strndup(&e->arena, t->name.data, t->name.n), .type = t->type,
-                                .n = (uint32_t)t->dims[1], .k = (uint32_t)t->dims[0], .vector = t->n_dims == 1,
+                                .n = (uint32_t)t->dims[1], .k = (uint32_t)t->dims[0], .vector = vector,
                                 .data = t->data};
     if (!src.name) return err_memory("tensor names", t->name.n);
     if (map->data) platform_map_want(map, t->offset, t->bytes);
@@ -67,17 +67,17 @@ fail:
 static enum pumice_status load_layer(struct loader *l, const struct layer_tensors *t, struct layer_weights *w)
 {
     enum pumice_status st = PUMICE_OK;
-    TRY(load(l, t->attn_norm, &w->attn_norm));
-    TRY(load(l, t->q, &w->q));
-    TRY(load(l, t->k, &w->k));
-    TRY(load(l, t->v, &w->v));
-    TRY(load(l, t->q_norm, &w->q_norm));
-    TRY(load(l, t->k_norm, &w->k_norm));
-    TRY(load(l, t->o, &w->o));
-    TRY(load(l, t->ffn_norm, &w->ffn_norm));
-    TRY(load(l, t->gate, &w->gate));
-    TRY(load(l, t->up, &w->up));
-    TRY(load(l, t->down, &w->down));
+    const struct {
+        const struct gguf_tensor *from; /* NULL: the architecture has none */
+        struct weight *to;
+        bool vector;
+    } all[] = {{t->attn_norm, &w->attn_norm, true}, {t->q, &w->q, false},           {t->k, &w->k, false},
+               {t->v, &w->v, false},                {t->q_norm, &w->q_norm, true},  {t->k_norm, &w->k_norm, true},
+               {t->q_bias, &w->q_bias, true},       {t->k_bias, &w->k_bias, true},  {t->v_bias, &w->v_bias, true},
+               {t->o, &w->o, false},                {t->ffn_norm, &w->ffn_norm, true}, {t->gate, &w->gate, false},
+               {t->up, &w->up, false},              {t->down, &w->down, false}};
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        if (all[i].from) TRY(load(l, all[i].from, all[i].vector, all[i].to));
 fail:
     return st;
 }
@@ -107,14 +107,14 @@ static enum pumice_status load_weights(struct pumice_engine *e, const struct pum
     w->labels = arena_alloc(&e->arena, m->h.n_layers, sizeof *w->labels);
     if (!w->layers || !w->labels) TRY(err_memory("the layers", m->h.n_layers * sizeof *w->layers));
     TRY(report(&l));
-    TRY(load(&l, m->embed, &w->embed));
+    TRY(load(&l, m->embed, false, &w->embed));
     for (uint32_t i = 0; i < m->h.n_layers; i++) {
         TRY(load_layer(&l, &m->layers[i], &w->layers[i]));
         TRY(label_layer(&e->arena, i, &w->labels[i]));
     }
-    TRY(load(&l, m->output_norm, &w->output_norm));
+    TRY(load(&l, m->output_norm, true, &w->output_norm));
     if (m->output == m->embed) w->output = w->embed;
-    else TRY(load(&l, m->output, &w->output));
+    else TRY(load(&l, m->output, false, &w->output));
     TRY(e->backend->calls->weights_done(e->backend));
     l.done_bytes = l.total_bytes;
     TRY(report(&l));

@@ -1,7 +1,25 @@
-/* forward: MODEL.md 3 in the same order and with the same letters. */
+/* forward: MODEL.md 3 in the same order and with the same letters. The architectures differ in one line, 3.3. */
 #include "forward.h"
 
 #include <math.h>
+
+/* 3.3: what happens to q, k and v between their projections and attention. */
+static enum pumice_status rope(struct plan *p, const struct hparams *h, const struct layer_weights *w, const char *label,
+                               const struct activations *a, struct buf k_cache, struct buf v_cache, uint32_t C, uint32_t T)
+{
+    switch (h->arch) {
+    case ARCH_QWEN3:
+        return op_qk_norm_rope_kv(p, label, a->step, a->q, a->k, a->v, &w->q_norm, &w->k_norm, k_cache, v_cache, T, h->H, h->G,
+                                  h->E, C, h->eps, &h->rope);
+    case ARCH_QWEN2:
+        return op_bias_rope_kv(p, label, a->step, a->q, a->k, a->v, &w->q_bias, &w->k_bias, &w->v_bias, k_cache, v_cache, T,
+                               h->H, h->G, h->E, C, &h->rope);
+    case ARCH_LLAMA:
+        return op_bias_rope_kv(p, label, a->step, a->q, a->k, a->v, NULL, NULL, NULL, k_cache, v_cache, T, h->H, h->G, h->E, C,
+                               &h->rope);
+    }
+    return err_set(PUMICE_UNSUPPORTED, "no forward pass for architecture %d", (int)h->arch);
+}
 
 static enum pumice_status layer(struct plan *p, const struct hparams *h, const struct layer_weights *w,
                                 const struct layer_labels *l, const struct activations *a, struct buf k_cache,
@@ -14,8 +32,7 @@ static enum pumice_status layer(struct plan *p, const struct hparams *h, const s
     TRY(op_matmul(p, l->q, a->normed, 0, &w->q, a->q, T, false));
     TRY(op_matmul(p, l->k, a->normed, 0, &w->k, a->k, T, false));
     TRY(op_matmul(p, l->v, a->normed, 0, &w->v, a->v, T, false));
-    TRY(op_qk_norm_rope_kv(p, l->rope, a->step, a->q, a->k, a->v, &w->q_norm, &w->k_norm, k_cache, v_cache, T, h->H, h->G,
-                           h->E, C, h->eps, h->rope_base));
+    TRY(rope(p, h, w, l->rope, a, k_cache, v_cache, C, T));
     TRY(op_attention(p, l->attention, a->step, a->q, k_cache, v_cache, a->attention, T, h->H, h->G, h->E, C, scale));
     TRY(op_matmul(p, l->o, a->attention, 0, &w->o, a->x, T, true));
 

@@ -6,7 +6,9 @@
 #include "kv.h"
 
 struct layer_weights {
-    struct weight attn_norm, q, k, v, q_norm, k_norm, o, ffn_norm, gate, up, down;
+    struct weight attn_norm, q, k, v, o, ffn_norm, gate, up, down;
+    struct weight q_norm, k_norm;         /* qwen3 */
+    struct weight q_bias, k_bias, v_bias; /* qwen2 */
 };
 
 /* "L07 attn.q": what a debugger or a profile shows; as long-lived as the plans. */

@@ -1,4 +1,4 @@
-/* model: see model.h. Opening, the hyper-parameters and shapes of `qwen3` (MODEL.md 1 and 2), and metadata access. */
+/* model: see model.h. Opening, hyper-parameters and shapes by architecture (MODEL.md 1 and 2), and metadata access. */
 #include "model.h"
 
 #include "quant.h"
@@ -56,47 +56,87 @@ static enum pumice_status read_float(const struct gguf *g, const char *key, doub
     return PUMICE_OK;
 }
 
-static enum pumice_status check_rope(const struct gguf *g, const struct hparams *h)
+/* What the files of an architecture are called, and how their layers differ (MODEL.md 2 and 3.3). */
+static const struct arch_traits {
+    const char *name; /* general.architecture, and what its keys begin with */
+    bool head_norms, qkv_biases, neighbours, rope_freqs;
+} archs[] = {
+    [ARCH_QWEN3] = {.name = "qwen3", .head_norms = true},
+    [ARCH_QWEN2] = {.name = "qwen2", .qkv_biases = true},
+    [ARCH_LLAMA] = {.name = "llama", .neighbours = true, .rope_freqs = true},
+};
+
+static const struct arch_traits *traits(const struct pumice_model *m) { return &archs[m->h.arch]; }
+
+static enum pumice_status find_arch(const struct pumice_model *m, enum arch *out)
+{
+    char list[128] = "";
+    for (size_t i = 0, n = 0; i < COUNT_OF(archs); i++) {
+        if (str_eqz(m->architecture, archs[i].name)) {
+            *out = (enum arch)i;
+            return PUMICE_OK;
+        }
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", archs[i].name);
+    }
+    return err_set(PUMICE_UNSUPPORTED, "the architecture `%s` is not supported; pumice runs %s", show(m->architecture).text, list);
+}
+
+/* "qwen3.block_count": room for the longest key of ours. */
+struct key {
+    char z[64];
+};
+static struct key key_of(const struct pumice_model *m, const char *what)
+{
+    struct key k;
+    snprintf(k.z, sizeof k.z, "%s.%s", traits(m)->name, what);
+    return k;
+}
+
+static enum pumice_status check_lengths(const struct pumice_model *m)
 {
     enum pumice_status st = PUMICE_OK;
-    struct str scaling;
+    const uint32_t E = m->h.E;
     uint32_t n_rotated = 0, value_length = 0;
-    if (gguf_string(g, "qwen3.rope.scaling.type", &scaling) && !str_eqz(scaling, "none"))
-        return err_set(PUMICE_UNSUPPORTED, "RoPE scaling `%s` is not supported; use a file without qwen3.rope.scaling.type",
-                       show(scaling).text);
-    TRY(read_u32(g, "qwen3.rope.dimension_count", 1, UINT32_MAX, h->E, &n_rotated));
-    if (n_rotated != h->E)
-        return err_set(PUMICE_UNSUPPORTED, "rotating %u of %u head elements is not supported (qwen3.rope.dimension_count)",
-                       n_rotated, h->E);
-    TRY(read_u32(g, "qwen3.attention.value_length", 1, UINT32_MAX, h->E, &value_length));
-    if (value_length != h->E)
+    TRY(read_u32(&m->gguf, key_of(m, "rope.dimension_count").z, 1, UINT32_MAX, E, &n_rotated));
+    if (n_rotated != E)
+        return err_set(PUMICE_UNSUPPORTED, "rotating %u of %u head elements is not supported (%s)", n_rotated, E,
+                       key_of(m, "rope.dimension_count").z);
+    TRY(read_u32(&m->gguf, key_of(m, "attention.value_length").z, 1, UINT32_MAX, E, &value_length));
+    if (value_length != E)
         return err_set(PUMICE_UNSUPPORTED, "value heads of %u and key heads of %u elements: pumice wants them equal",
-                       value_length, h->E);
+                       value_length, E);
 fail:
     return st;
 }
 
-static enum pumice_status read_hparams(const struct pumice_model *m, struct hparams *h)
+static enum pumice_status read_hparams(struct pumice_model *m)
 {
     enum pumice_status st = PUMICE_OK;
     const struct gguf *g = &m->gguf;
-    TRY(read_u32(g, "qwen3.block_count", 1, MODEL_MAX_LAYERS, 0, &h->n_layers));
-    TRY(read_u32(g, "qwen3.context_length", 1, UINT32_MAX, 0, &h->n_context));
-    TRY(read_u32(g, "qwen3.embedding_length", 1, 1u << 17, 0, &h->D));
-    TRY(read_u32(g, "qwen3.feed_forward_length", 1, 1u << 20, 0, &h->F));
-    TRY(read_u32(g, "qwen3.attention.head_count", 1, 1024, 0, &h->H));
-    TRY(read_u32(g, "qwen3.attention.head_count_kv", 1, 1024, h->H, &h->G));
+    struct hparams *h = &m->h;
+    const struct key key_length = key_of(m, "attention.key_length"), experts = key_of(m, "expert_count");
+    uint64_t n_experts = 0;
+    TRY(read_u32(g, key_of(m, "block_count").z, 1, MODEL_MAX_LAYERS, 0, &h->n_layers));
+    TRY(read_u32(g, key_of(m, "context_length").z, 1, UINT32_MAX, 0, &h->n_context));
+    TRY(read_u32(g, key_of(m, "embedding_length").z, 1, 1u << 17, 0, &h->D));
+    TRY(read_u32(g, key_of(m, "feed_forward_length").z, 1, 1u << 20, 0, &h->F));
+    TRY(read_u32(g, key_of(m, "attention.head_count").z, 1, 1024, 0, &h->H));
+    TRY(read_u32(g, key_of(m, "attention.head_count_kv").z, 1, 1024, h->H, &h->G));
+    if (gguf_u64(g, experts.z, &n_experts) && n_experts > 0)
+        return err_set(PUMICE_UNSUPPORTED, "a mixture of %llu experts (%s) is not supported; use a dense model",
+                       (unsigned long long)n_experts, experts.z);
     if (h->H % h->G)
         return err_set(PUMICE_FORMAT, "%u query heads cannot share %u KV heads evenly; %s", h->H, h->G, damaged);
-    if (!gguf_find(g, "qwen3.attention.key_length") && h->D % h->H)
-        return err_set(PUMICE_FORMAT, "metadata qwen3.attention.key_length is missing and %u is no multiple of %u heads; %s",
-                       h->D, h->H, damaged);
-    TRY(read_u32(g, "qwen3.attention.key_length", 1, 1u << 16, h->D / h->H, &h->E));
+    if (!gguf_find(g, key_length.z) && h->D % h->H)
+        return err_set(PUMICE_FORMAT, "metadata %s is missing and %u is no multiple of %u heads; %s", key_length.z, h->D, h->H,
+                       damaged);
+    TRY(read_u32(g, key_length.z, 1, 1u << 16, h->D / h->H, &h->E));
     if (h->E % 2 || h->E > 256)
         return err_set(PUMICE_UNSUPPORTED, "heads of %u elements; pumice can do even numbers up to 256", h->E);
-    TRY(read_float(g, "qwen3.attention.layer_norm_rms_epsilon", 0, 1, 0, &h->eps));
-    TRY(read_float(g, "qwen3.rope.freq_base", 1, 1e12, 10000, &h->rope_base));
-    TRY(check_rope(g, h));
+    TRY(read_float(g, key_of(m, "attention.layer_norm_rms_epsilon").z, 0, 1, 0, &h->eps));
+    TRY(read_float(g, key_of(m, "rope.freq_base").z, 1, 1e12, 10000, &h->rope.base));
+    h->rope.neighbours = traits(m)->neighbours;
+    TRY(check_lengths(m));
 fail:
     return st;
 }
@@ -149,25 +189,67 @@ static enum pumice_status bind_tensor(const struct pumice_model *m, const char *
     return PUMICE_OK;
 }
 
+/* The factors of RoPE: those of `linear` scaling, and for llama the tensor rope_freqs.weight (Llama 3). */
+static enum pumice_status read_factors(struct pumice_model *m)
+{
+    struct hparams *h = &m->h;
+    const struct key type_key = key_of(m, "rope.scaling.type");
+    struct key factor_key = key_of(m, "rope.scaling.factor");
+    const uint32_t n = h->E / 2;
+    struct str type = STR("linear"); /* of a file that has a factor only */
+    float scale = 1;
+    (void)gguf_string(&m->gguf, type_key.z, &type);
+    if (!str_eqz(type, "none") && !str_eqz(type, "linear"))
+        return err_set(PUMICE_UNSUPPORTED, "RoPE scaling `%s` is not supported (%s); use a file whose scaling is none or linear",
+                       show(type).text, type_key.z);
+    if (!gguf_find(&m->gguf, factor_key.z)) factor_key = key_of(m, "rope.scale_linear"); /* of files from 2023 */
+    if (str_eqz(type, "linear") && gguf_find(&m->gguf, factor_key.z)) {
+        const enum pumice_status st = read_float(&m->gguf, factor_key.z, 1e-6, 1e6, 0, &scale);
+        if (st != PUMICE_OK) return st;
+    }
+    const struct gguf_tensor *freqs = traits(m)->rope_freqs ? gguf_find_tensor(&m->gguf, "rope_freqs.weight") : NULL;
+    if (!freqs && scale == 1) return PUMICE_OK;
+    float *factors = arena_alloc(&m->arena, n, sizeof *factors);
+    if (!factors) return err_memory("the RoPE factors", n * sizeof *factors);
+    for (uint32_t i = 0; i < n; i++) factors[i] = 1;
+    if (freqs) {
+        const enum pumice_status st = bind_tensor(m, "rope_freqs.weight", 0, n, &freqs);
+        if (st != PUMICE_OK) return st;
+        quant_dequantize_row(freqs->type, freqs->data, factors, n);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (!(factors[i] >= 1e-6f && factors[i] <= 1e6f))
+            return err_set(PUMICE_FORMAT, "tensor rope_freqs.weight: element %u is %g; %s", i, (double)factors[i], damaged);
+        factors[i] *= scale;
+    }
+    h->rope.factors = factors;
+    return PUMICE_OK;
+}
+
 static enum pumice_status bind_layer(const struct pumice_model *m, uint32_t i, struct layer_tensors *l)
 {
     enum pumice_status st = PUMICE_OK;
     const struct hparams *h = &m->h;
     const uint64_t D = h->D, F = h->F, HE = (uint64_t)h->H * h->E, GE = (uint64_t)h->G * h->E;
+    const bool norms = traits(m)->head_norms, biases = traits(m)->qkv_biases;
     const struct {
         const char *name;
         uint64_t n, k;
         const struct gguf_tensor **out;
+        bool when;
     } wanted[] = {
-        {"attn_norm", 0, D, &l->attn_norm},  {"attn_q", HE, D, &l->q},  {"attn_k", GE, D, &l->k},
-        {"attn_v", GE, D, &l->v},            {"attn_q_norm", 0, h->E, &l->q_norm},
-        {"attn_k_norm", 0, h->E, &l->k_norm}, {"attn_output", D, HE, &l->o},
-        {"ffn_norm", 0, D, &l->ffn_norm},    {"ffn_gate", F, D, &l->gate}, {"ffn_up", F, D, &l->up},
-        {"ffn_down", D, F, &l->down},
+        {"attn_norm.weight", 0, D, &l->attn_norm, true},  {"attn_q.weight", HE, D, &l->q, true},
+        {"attn_k.weight", GE, D, &l->k, true},            {"attn_v.weight", GE, D, &l->v, true},
+        {"attn_q_norm.weight", 0, h->E, &l->q_norm, norms}, {"attn_k_norm.weight", 0, h->E, &l->k_norm, norms},
+        {"attn_q.bias", 0, HE, &l->q_bias, biases},       {"attn_k.bias", 0, GE, &l->k_bias, biases},
+        {"attn_v.bias", 0, GE, &l->v_bias, biases},       {"attn_output.weight", D, HE, &l->o, true},
+        {"ffn_norm.weight", 0, D, &l->ffn_norm, true},    {"ffn_gate.weight", F, D, &l->gate, true},
+        {"ffn_up.weight", F, D, &l->up, true},            {"ffn_down.weight", D, F, &l->down, true},
     };
     for (size_t j = 0; j < COUNT_OF(wanted); j++) {
         char name[64];
-        snprintf(name, sizeof name, "blk.%u.%s.weight", i, wanted[j].name);
+        if (!wanted[j].when) continue;
+        snprintf(name, sizeof name, "blk.%u.%s", i, wanted[j].name);
         TRY(bind_tensor(m, name, wanted[j].n, wanted[j].k, wanted[j].out));
     }
 fail:
@@ -192,18 +274,28 @@ fail:
     return st;
 }
 
+static bool ends_in(struct str s, const char *end)
+{
+    const size_t n = strlen(end);
+    return s.n >= n && memcmp(s.data + s.n - n, end, n) == 0;
+}
+
 /* Tensors that change what a model computes must not be passed over in silence. */
 static enum pumice_status check_extra(const struct pumice_model *m)
 {
-    const size_t used = (m->output == m->embed ? 2u : 3u) + 11 * (size_t)m->h.n_layers;
+    const struct arch_traits *a = traits(m);
+    const size_t a_layer = 9u + (a->head_norms ? 2u : 0u) + (a->qkv_biases ? 3u : 0u);
+    const size_t used = (m->output == m->embed ? 2u : 3u) + a_layer * m->h.n_layers +
+                        (a->rope_freqs && gguf_find_tensor(&m->gguf, "rope_freqs.weight") ? 1u : 0u);
     for (size_t i = 0; i < m->gguf.n_tensors; i++) {
         const struct str name = m->gguf.tensors[i].name;
-        const bool bias = name.n > 5 && memcmp(name.data + name.n - 5, ".bias", 5) == 0;
-        if (bias || str_startsz(name, "rope_freqs"))
-            return err_set(PUMICE_UNSUPPORTED, "tensor %s: the qwen3 architecture has none; %s", show(name).text, damaged);
+        const bool qkv = ends_in(name, ".attn_q.bias") || ends_in(name, ".attn_k.bias") || ends_in(name, ".attn_v.bias");
+        const bool freqs = str_eqz(name, "rope_freqs.weight");
+        if ((ends_in(name, ".bias") && !(qkv && a->qkv_biases)) || (str_startsz(name, "rope_f") && !(freqs && a->rope_freqs)))
+            return err_set(PUMICE_UNSUPPORTED, "tensor %s: the %s architecture has none; %s", show(name).text, a->name, damaged);
     }
     if (m->gguf.n_tensors > used)
-        log_line(PUMICE_LOG_WARN, "the file has %zu tensors that qwen3 does not use", m->gguf.n_tensors - used);
+        log_line(PUMICE_LOG_WARN, "the file has %zu tensors that %s does not use", m->gguf.n_tensors - used, a->name);
     return PUMICE_OK;
 }
 
@@ -211,10 +303,9 @@ static enum pumice_status bind_all(struct pumice_model *m)
 {
     enum pumice_status st = PUMICE_OK;
     struct layer_tensors *layers = NULL;
-    if (!str_eqz(m->architecture, "qwen3"))
-        return err_set(PUMICE_UNSUPPORTED, "the architecture `%s` is not supported; pumice runs qwen3",
-                       show(m->architecture).text);
-    TRY(read_hparams(m, &m->h));
+    TRY(find_arch(m, &m->h.arch));
+    TRY(read_hparams(m));
+    TRY(read_factors(m));
     TRY(bind_ends(m));
     layers = arena_alloc(&m->arena, m->h.n_layers, sizeof *layers);
     if (!layers) TRY(err_memory("the tensor directory", m->h.n_layers * sizeof *layers));
@@ -413,5 +504,14 @@ bool pumice_meta_array_i64(const struct pumice_model *m, const char *key, int64_
     if (!gguf_array(&m->gguf, key, &r) || r.left < n) return false;
     for (size_t i = 0; i < n; i++)
         if (!gguf_next_i64(&r, &values[i])) return false;
+    return true;
+}
+
+bool pumice_meta_array_f64(const struct pumice_model *m, const char *key, double *values, size_t n)
+{
+    struct gguf_reader r;
+    if (!gguf_array(&m->gguf, key, &r) || r.left < n) return false;
+    for (size_t i = 0; i < n; i++)
+        if (!gguf_next_f64(&r, &values[i])) return false;
     return true;
 }

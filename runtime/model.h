@@ -11,15 +11,20 @@
 
 enum { MODEL_MAX_LAYERS = 512 };
 
+enum arch { ARCH_QWEN3, ARCH_QWEN2, ARCH_LLAMA };
+
 struct hparams {
+    enum arch arch;
     uint32_t n_layers, D, H, G, E, F, V, n_context;
-    float eps, rope_base;
+    float eps;
+    struct rope rope; /* its factors are the model's */
 };
 
 struct layer_tensors {
     const struct gguf_tensor *attn_norm;              /* [D] f32 */
     const struct gguf_tensor *q, *k, *v;              /* [H*E, D], [G*E, D], [G*E, D] */
-    const struct gguf_tensor *q_norm, *k_norm;        /* [E] f32 */
+    const struct gguf_tensor *q_norm, *k_norm;        /* qwen3: [E] f32; else NULL */
+    const struct gguf_tensor *q_bias, *k_bias, *v_bias; /* qwen2: [H*E], [G*E], [G*E] f32; else NULL */
     const struct gguf_tensor *o;                      /* [D, H*E] */
     const struct gguf_tensor *ffn_norm;               /* [D] f32 */
     const struct gguf_tensor *gate, *up, *down;       /* [F, D], [F, D], [D, F] */

@@ -8,8 +8,8 @@
 
 const char *op_kind_name(enum op_kind kind)
 {
-    static const char *const names[OP_N_KINDS] = {"embed", "rms_norm", "matmul", "qk_norm_rope_kv", "attention", "swiglu",
-                                                  "copy"};
+    static const char *const names[OP_N_KINDS] = {"embed", "rms_norm", "matmul", "qk_norm_rope_kv", "bias_rope_kv",
+                                                  "attention", "swiglu", "copy", "peak"};
     return (unsigned)kind < OP_N_KINDS ? names[kind] : "?";
 }
 
@@ -37,11 +37,21 @@ enum pumice_status op_matmul(struct plan *p, const char *label, struct buf x, ui
 enum pumice_status op_qk_norm_rope_kv(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k,
                                       struct buf v, const struct weight *q_norm, const struct weight *k_norm,
                                       struct buf k_cache, struct buf v_cache, uint32_t T, uint32_t H, uint32_t G,
-                                      uint32_t E, uint32_t C, float eps, float rope_base)
+                                      uint32_t E, uint32_t C, float eps, const struct rope *rope)
 {
     return record(p, &(struct op){.kind = OP_QK_NORM_ROPE_KV, .label = label, .step = step, .x = q, .y = k, .z = v,
                                   .w = q_norm, .w2 = k_norm, .k_cache = k_cache, .v_cache = v_cache, .T = T, .H = H, .G = G,
-                                  .E = E, .C = C, .eps = eps, .rope_base = rope_base});
+                                  .E = E, .C = C, .eps = eps, .rope = *rope});
+}
+
+enum pumice_status op_bias_rope_kv(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k,
+                                   struct buf v, const struct weight *q_bias, const struct weight *k_bias,
+                                   const struct weight *v_bias, struct buf k_cache, struct buf v_cache, uint32_t T,
+                                   uint32_t H, uint32_t G, uint32_t E, uint32_t C, const struct rope *rope)
+{
+    return record(p, &(struct op){.kind = OP_BIAS_ROPE_KV, .label = label, .step = step, .x = q, .y = k, .z = v,
+                                  .w = q_bias, .w2 = k_bias, .w3 = v_bias, .k_cache = k_cache, .v_cache = v_cache, .T = T,
+                                  .H = H, .G = G, .E = E, .C = C, .rope = *rope});
 }
 
 enum pumice_status op_attention(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k_cache,
@@ -64,6 +74,11 @@ enum pumice_status op_copy(struct plan *p, const char *label, struct buf x, stru
     return record(p, &(struct op){.kind = OP_COPY, .label = label, .x = x, .y = y});
 }
 
+enum pumice_status op_peak(struct plan *p, const char *label, struct buf x, struct buf y, uint32_t n, uint32_t rounds)
+{
+    return record(p, &(struct op){.kind = OP_PEAK, .label = label, .x = x, .y = y, .D = n, .C = rounds});
+}
+
 uint64_t op_bytes(const struct op *op, uint32_t past)
 {
     const uint64_t T = op->T, D = op->D, heads = (uint64_t)op->H * op->E, kv = (uint64_t)op->G * op->E;
@@ -71,13 +86,26 @@ uint64_t op_bytes(const struct op *op, uint32_t past)
     case OP_EMBED: return T * (op->w->bytes / op->w->n + D * 4);
     case OP_RMS_NORM: return T * D * 8 + D * 4;
     case OP_MATMUL: return op->w->bytes + T * (D + (uint64_t)op->w->n * (op->add ? 2 : 1)) * 4;
-    case OP_QK_NORM_ROPE_KV: return T * (heads * 8 + kv * 2 * (4 + 2));
+    case OP_QK_NORM_ROPE_KV:
+    case OP_BIAS_ROPE_KV: return T * (heads * 8 + kv * 2 * (4 + 2));
     case OP_ATTENTION: return T * heads * 8 + (past + T) * kv * 2 * 2; /* each KV row once: what must be read */
     case OP_SWIGLU: return T * D * 12;
     case OP_COPY: return op->x.bytes * 2;
+    case OP_PEAK: return D * 8;
     case OP_N_KINDS: break;
     }
     return 0;
+}
+
+double op_flops(const struct op *op, uint32_t past)
+{
+    const double T = op->T, D = op->D;
+    switch (op->kind) {
+    case OP_MATMUL: return 2 * T * D * op->w->n;
+    case OP_ATTENTION: return 4 * T * op->H * op->E * ((double)past + (T + 1) / 2);
+    case OP_PEAK: return 16 * D * op->C;
+    default: return 0;
+    }
 }
 
 /* The CPU back end comes after the Vulkan devices in the list of pumice_devices: its index is their number. */

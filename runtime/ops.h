@@ -48,7 +48,17 @@ enum mem_use {
     MEM_READBACK /* host reads it after a run */
 };
 
-enum op_kind { OP_EMBED, OP_RMS_NORM, OP_MATMUL, OP_QK_NORM_ROPE_KV, OP_ATTENTION, OP_SWIGLU, OP_COPY, OP_N_KINDS };
+enum op_kind {
+    OP_EMBED, OP_RMS_NORM, OP_MATMUL, OP_QK_NORM_ROPE_KV, OP_BIAS_ROPE_KV, OP_ATTENTION, OP_SWIGLU, OP_COPY,
+    OP_PEAK, OP_N_KINDS
+};
+
+/* Rotary positions: at position p the pair i < E/2 of a head turns by p * base^(-2i/E) / factors[i]. */
+struct rope {
+    float base;
+    bool neighbours;      /* pair i is (a_2i, a_2i+1); else (a_i, a_i+E/2), "NeoX" order */
+    const float *factors; /* [E/2] in host memory that outlives the plan; NULL: all 1 */
+};
 
 /* One recorded call. The builders below say which fields an op uses. */
 struct op {
@@ -56,11 +66,12 @@ struct op {
     const char *label; /* "L07 attn.q"; static or in the caller's arena, lives as long as the plan */
     struct buf x, y, z, step;
     struct buf k_cache, v_cache;
-    const struct weight *w, *w2;
+    const struct weight *w, *w2, *w3;
     uint32_t T, D, H, G, E, C;
     uint32_t x_row; /* first row of x */
     bool add;       /* y += instead of y = */
-    float eps, rope_base, scale;
+    float eps, scale;
+    struct rope rope;
 };
 
 /* --- builders: record only; results are ready after plan_run. All return the back end's status. ----------------- */
@@ -75,13 +86,18 @@ enum pumice_status op_rms_norm(struct plan *p, const char *label, struct buf x, 
  * y must not overlap x. */
 enum pumice_status op_matmul(struct plan *p, const char *label, struct buf x, uint32_t x_row, const struct weight *w,
                              struct buf y, uint32_t T, bool add);
-/* q[T,H,E] in place and k[T,G,E]: RMSNorm of each head with q_norm[E] / k_norm[E] (NULL: none), then RoPE in NeoX
- * order at position P+t: (a_i, a_{i+E/2}) rotated by (P+t) * rope_base^(-2i/E). Then K and v[T,G,E] are written as
- * f16 to rows P..P+T-1 of k_cache, v_cache [C,G,E]. E even. Source: MODEL.md 3.3. */
+/* q[T,H,E] in place and k[T,G,E]: RMSNorm of each head with q_norm[E] / k_norm[E], then RoPE at position P+t. Then K and
+ * v[T,G,E] are written as f16 to rows P..P+T-1 of k_cache, v_cache [C,G,E]. E even. Source: MODEL.md 3.3. */
 enum pumice_status op_qk_norm_rope_kv(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k,
                                       struct buf v, const struct weight *q_norm, const struct weight *k_norm,
                                       struct buf k_cache, struct buf v_cache, uint32_t T, uint32_t H, uint32_t G,
-                                      uint32_t E, uint32_t C, float eps, float rope_base);
+                                      uint32_t E, uint32_t C, float eps, const struct rope *rope);
+/* The same without norms: q += q_bias[H*E], k + k_bias[G*E], v + v_bias[G*E] (NULL: none) before RoPE and the caches.
+ * Source: MODEL.md 3.3. */
+enum pumice_status op_bias_rope_kv(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k,
+                                   struct buf v, const struct weight *q_bias, const struct weight *k_bias,
+                                   const struct weight *v_bias, struct buf k_cache, struct buf v_cache, uint32_t T,
+                                   uint32_t H, uint32_t G, uint32_t E, uint32_t C, const struct rope *rope);
 /* y[t,h,:] = softmax(scale * q[t,h,:] . K[0..P+t, g,:]) @ V[0..P+t, g,:], g = h / (H/G). q, y [T,H,E];
  * caches f16 [C,G,E]. No buffer grows with P. Source: MODEL.md 3.4. */
 enum pumice_status op_attention(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k_cache,
@@ -92,6 +108,10 @@ enum pumice_status op_swiglu(struct plan *p, const char *label, struct buf gate,
                              uint32_t F);
 /* y[0..bytes) = x[0..bytes): to bring results into a MEM_READBACK buffer. bytes % 4 == 0. */
 enum pumice_status op_copy(struct plan *p, const char *label, struct buf x, struct buf y, uint64_t bytes);
+
+/* y[i] = sum over j < 8 of a_j after `rounds` times a_j = a_j * 0.75 + 0.25, from a_j = x[i] + j; n elements. No part of
+ * any model: 16 n rounds operations on two words of memory, to measure what a device can compute. */
+enum pumice_status op_peak(struct plan *p, const char *label, struct buf x, struct buf y, uint32_t n, uint32_t rounds);
 
 /* --- back ends --------------------------------------------------------------------------------------------- */
 
@@ -151,6 +171,8 @@ struct plan {
 const char *op_kind_name(enum op_kind kind); /* "matmul" */
 /* Bytes the op reads and writes when run with `past` tokens in the cache, for GB/s. */
 uint64_t op_bytes(const struct op *op, uint32_t past);
+/* Additions and multiplications of its formula, for GFLOP/s; 0 for ops that only move or whose functions dominate. */
+double op_flops(const struct op *op, uint32_t past);
 
 struct backend_options {
     const char *device;

@@ -72,7 +72,7 @@ struct pumice_sampling pumice_model_sampling(const struct pumice_model *model);
 
 struct pumice_model_info {
     const char *name;         /* general.name, or "" */
-    const char *architecture; /* "qwen3" */
+    const char *architecture; /* "qwen3", "qwen2", "llama", or one that cannot run */
     const char *type;         /* the type most weights have: "Q4_K" */
     uint64_t n_params, file_bytes, weight_bytes;
     uint32_t n_vocab, n_context, n_layers, n_embd;
@@ -90,6 +90,7 @@ bool pumice_meta_array(const struct pumice_model *model, const char *key, size_t
 bool pumice_meta_array_strings(const struct pumice_model *model, const char *key, const char **strings,
                                size_t *lengths, size_t n);
 bool pumice_meta_array_i64(const struct pumice_model *model, const char *key, int64_t *values, size_t n);
+bool pumice_meta_array_f64(const struct pumice_model *model, const char *key, double *values, size_t n);
 
 /* --- devices -------------------------------------------------------------------------------------- */
 
@@ -240,6 +241,28 @@ struct pumice_perf_row {
 };
 /* Sums since the engine was opened with .perf; *n in: capacity, out: rows. */
 void pumice_engine_perf(const struct pumice_engine *engine, struct pumice_perf_row *rows, size_t *n);
+
+/* What a device can do at most, measured: bytes read and written by a copy, f32 operations. 0 = not measured. */
+struct pumice_ceilings {
+    double bytes_per_s, f32_flops_per_s;
+};
+struct pumice_kernel_row {
+    char name[96];        /* "matmul Q4_K T=1 N=4096 K=2560" */
+    const char *op, *type; /* static; type of the weight, or "" */
+    uint32_t n_tokens, n_past;
+    uint64_t bytes;       /* read and written, once */
+    double flops;
+    double median_ns, spread_ns; /* spread: half the distance between the quartiles */
+    double share;         /* of the ceiling that binds: 1 = no faster is possible */
+    bool memory_bound;    /* which one that is */
+    double nmse;          /* against the reference; NaN: wrong beyond measure */
+};
+/* Measures the device's ceilings, then every kernel at the shapes of `model`, or (NULL) of a name: "qwen3-4b",
+ * "qwen3-0.6b" (NULL: the one that suits the device). Only rows whose name contains `only` (NULL = all). The ceilings are
+ * there before the first report. Fails as an engine does on opening, ARGUMENT, MEMORY, DEVICE. */
+enum pumice_status pumice_bench_kernels(const struct pumice_engine_params *params, struct pumice_model *model, const char *shapes,
+                                        const char *only, void (*report)(void *user, const struct pumice_kernel_row *row),
+                                        void *user, struct pumice_ceilings *ceilings);
 
 struct pumice_selftest_row {
     char name[96];     /* op, dims and types */

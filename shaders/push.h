@@ -19,8 +19,10 @@
 #define PUSH_RMS_NORM 1
 #define PUSH_MATMUL 1
 #define PUSH_QK_NORM_ROPE_KV 1
+#define PUSH_BIAS_ROPE_KV 1
 #define PUSH_ATTENTION 1
 #define PUSH_SWIGLU 1
+#define PUSH_PEAK 1
 #endif
 
 #ifdef PUSH_EMBED
@@ -59,6 +61,12 @@ PUSH_BEGIN(qk_norm_rope_kv)
 PUSH_END
 #endif
 
+#ifdef PUSH_BIAS_ROPE_KV
+PUSH_BEGIN(bias_rope_kv)
+    U32 H, G;
+PUSH_END
+#endif
+
 #ifdef PUSH_ATTENTION
 PUSH_BEGIN(attention)
     U32 H, G;
@@ -69,6 +77,12 @@ PUSH_END
 #ifdef PUSH_SWIGLU
 PUSH_BEGIN(swiglu)
     U32 n;
+PUSH_END
+#endif
+
+#ifdef PUSH_PEAK
+PUSH_BEGIN(peak)
+    U32 n, rounds;
 PUSH_END
 #endif
 

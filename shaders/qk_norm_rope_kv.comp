@@ -1,17 +1,17 @@
-// For each head of q [T, H, E] and k [T, G, E]: RMSNorm over E with its weight, then RoPE in NeoX order at position
+// For each head of q [T, H, E] and k [T, G, E]: RMSNorm over E with its weight, then RoPE at position
 // P + t; q is written back in place, k and v [T, G, E] go to the caches [C, G, E] as f16 at row P + t.
 // Called from op_qk_norm_rope_kv, between the projections and attention.
-// Numerics: the angle is kept as a fraction of a turn in 64-bit integers, so it is exact at any position; sine and cosine
-// are polynomials of degree 7 and 8 on [-pi/4, pi/4] (error < 1e-7), since drivers only promise 2^-11.
+// Numerics: f32; angles in rope.glsl.
 // Mapping: a workgroup a head, heads 0..H-1 q, then G k, then G v; y of the grid = token. E <= 256.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #define PUSH_QK_NORM_ROPE_KV 1
 #include "common.glsl"
 #include "reduce.glsl"
+#include "rope.glsl"
 
 layout(constant_id = 1) const uint E = 128;
-layout(constant_id = 2) const bool NORM = true;
+layout(constant_id = 2) const bool NEIGHBOURS = false; // pairs (2i, 2i + 1), else (i, i + E/2)
 
 layout(set = 0, binding = 0, std430) buffer qs { float q[]; };
 layout(set = 0, binding = 1, std430) readonly buffer ks { float k[]; };
@@ -24,22 +24,6 @@ layout(set = 0, binding = 7, std430) readonly buffer steps { uint step_words[]; 
 layout(set = 0, binding = 8, std430) readonly buffer turns { uvec2 turn[]; }; // [E/2] turns a position, 2^-64, hi lo
 
 shared float row[E];
-
-// Cosine and sine of phase * 2 pi / 2^32. Source: minimax polynomials as in Cephes' sinf and cosf.
-vec2 cos_sin(uint phase)
-{
-    const uint quadrant = (phase + 0x20000000u) >> 30;
-    const float a = float(int(phase - (quadrant << 30))) * 1.4629180792671596e-9; // 2 pi / 2^32
-    const float a2 = a * a;
-    const float s = a + a * a2 * (-1.6666654611e-1 + a2 * (8.3321608736e-3 - a2 * 1.9515295891e-4));
-    const float c = 1.0 - 0.5 * a2 + a2 * a2 * (4.166664568298827e-2 + a2 * (-1.388731625493765e-3 + a2 * 2.443315711809948e-5));
-    switch (quadrant & 3u) {
-    case 0u: return vec2(c, s);
-    case 1u: return vec2(-s, c);
-    case 2u: return vec2(-c, -s);
-    default: return vec2(s, -c);
-    }
-}
 
 void main()
 {
@@ -59,16 +43,12 @@ void main()
     barrier();
     if (!is_v) {
         for (uint i = lane; i < E / 2u; i += WG) {
-            float a = row[i], b = row[i + E / 2u];
-            if (NORM) {
-                a *= scale * (is_q ? q_norm[i] : k_norm[i]);
-                b *= scale * (is_q ? q_norm[i + E / 2u] : k_norm[i + E / 2u]);
-            }
-            uint carry, low;
-            umulExtended(position, turn[i].y, carry, low);
-            const vec2 cs = cos_sin(position * turn[i].x + carry);
-            row[i] = a * cs.x - b * cs.y;
-            row[i + E / 2u] = a * cs.y + b * cs.x;
+            const uint at0 = pair_first(i, E, NEIGHBOURS), at1 = pair_second(i, E, NEIGHBOURS);
+            const float a = row[at0] * scale * (is_q ? q_norm[at0] : k_norm[at0]);
+            const float b = row[at1] * scale * (is_q ? q_norm[at1] : k_norm[at1]);
+            const vec2 cs = cos_sin_at(position, turn[i]);
+            row[at0] = a * cs.x - b * cs.y;
+            row[at1] = a * cs.y + b * cs.x;
         }
     }
     barrier();

@@ -11,7 +11,7 @@ ROOMS = {  # room -> own headers it may include, by stem
     "runtime/platform": BASE,
     "runtime/gguf": BASE | {"gguf"},
     "runtime/quant": BASE | {"gguf", "quant"},
-    "tokenizer": {"base", "pumice", "tokenizer", "unicode", "unicode_tables", "split", "bpe", "template",
+    "tokenizer": {"base", "pumice", "tokenizer", "unicode", "unicode_tables", "split", "bpe", "vocabulary", "template",
                   "json", "jinja_value", "jinja_syntax", "jinja_parser", "jinja_run", "jinja_unicode", "jinja_unicode_tables"},
 }
 OS = re.compile(r'#\s*include\s*<(unistd|pthread|sys/\w+|fcntl|dlfcn|windows|sched|dirent)\.?h?>')

@@ -22,6 +22,8 @@ TIMEOUT = 300
 TMP = tempfile.mkdtemp(prefix="pumice-test-")
 atexit.register(shutil.rmtree, TMP, ignore_errors=True)
 os.environ["XDG_DATA_HOME"] = os.path.join(TMP, "data")  # conversations are kept there
+STORIES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "shared", "data", "stories260K",
+                       "stories260K-f32.gguf")
 STARTER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "app", "starter.gguf")
 
 
@@ -56,6 +58,14 @@ class Case(unittest.TestCase):
         self.assertEqual(lines[-1], errors[0])
         self.assertNotIn("(null)", errors[0])
         return errors[0]
+
+
+def made(shape):
+    """A model of `pumice-gguf make`, made once."""
+    p = path(shape + ".gguf")
+    if not os.path.exists(p):
+        subprocess.run([GGUF, "make", "--shape", shape, "--type", "Q8_0", "-o", p], check=True, stdout=subprocess.DEVNULL)
+    return p
 
 
 def vulkan():

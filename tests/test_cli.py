@@ -16,7 +16,7 @@ import sys
 import time
 import unittest
 
-from cli_support import COMMANDS, CPU, PUMICE, STARTER, TIMEOUT, TMP, Case, Terminal, long_model, path, pumice, vulkan
+from cli_support import COMMANDS, CPU, PUMICE, STARTER, STORIES, TIMEOUT, TMP, Case, Terminal, long_model, made, path, pumice, vulkan
 
 
 def read(name):
@@ -549,6 +549,41 @@ class Bench(Case):
         self.assertIn("context holds 1024", self.fails(1, "bench", "-p", "1025", *CPU))
 
 
+class BenchKernels(Case):
+    def test_kernels(self):
+        args = ["bench", "--kernels", "--only", "swiglu", *CPU, "-q"]
+        text = self.ok(pumice(*args))
+        self.assertRegex(text, r"ceilings: copy \d")
+        self.assertRegex(text, r"\| swiglu T=1 K=3072 +\| +\d")
+        one = json.loads(self.ok(pumice(*args, "-o", "json")))
+        for name in ("device", "driver", "vulkan", "pumice", "date", "copy_gb_per_s"):
+            self.assertIn(name, one)
+        for k in one["kernels"]:
+            self.assertEqual(k["op"], "swiglu")
+            self.assertGreater(k["median_us"], 0)
+            self.assertLess(k["nmse"], 1e-9)
+            self.assertAlmostEqual(k["gb_per_s"], k["bytes"] / k["median_us"] / 1e3, places=6)
+        self.assertEqual(len(list(csv.DictReader(self.ok(pumice(*args, "-o", "csv")).splitlines()))), len(one["kernels"]))
+        for k in one["kernels"]:
+            k["median_us"], k["spread_us"] = k["median_us"] / 1000, 0
+        old = path("old.json", json.dumps(one).encode())
+        done = pumice(*args, "--compare", old, "--plot", path("roof.svg"))
+        self.ok(done)
+        self.assertIn(b"slower: swiglu T=1 K=3072", done.stderr)
+        self.assertIn("FLOP a byte", read(path("roof.svg")).decode())
+
+    def test_shapes_of_a_file(self):
+        rows = list(csv.DictReader(self.ok(pumice("bench", "--kernels", "-m", STARTER, "--only", "matmul Q8_0 T=1 ", *CPU, "-q", "-o",
+                                                  "csv")).splitlines()))
+        self.assertIn("matmul Q8_0 T=1 N=2048 K=192", [r["kernel"] for r in rows])
+
+    def test_faults(self):
+        self.assertIn("no kernel's name", self.fails(1, "bench", "--kernels", "--only", "nonsense", *CPU))
+        self.assertIn("qwen3-4b", self.fails(1, "bench", "--kernels", "--shapes", "gpt-9", *CPU))
+        self.assertIn("not both", self.fails(2, "bench", "--kernels", "--shapes", "qwen3-4b", "-m", STARTER, *CPU))
+        self.assertIn("--output", self.fails(2, "bench", "--kernels", "-o", "xml", *CPU))
+
+
 class Fit(Case):
     def test_fit(self):
         text = self.ok(pumice("fit"))
@@ -568,6 +603,57 @@ class ComputeVulkan(Compute, Case):
 
 
 BABBLE = ["--temp", "5", "--top-k", "0", "--top-p", "1", "--seed", "3"]
+
+
+class Architectures(Case):
+    """Files beside qwen3, from `pumice-gguf make` and, where it is at hand, one with real weights."""
+
+    def devices(self):
+        return ["cpu", "reference"] + (["auto"] if vulkan() else [])
+
+    def test_made(self):
+        for shape in ("tiny-qwen2", "tiny-llama"):
+            model = made(shape)
+            for device in self.devices():
+                with self.subTest(shape=shape, device=device):
+                    args = ["-m", model, "--device", device]
+                    rows = json.loads(self.ok(pumice("logits", "-p", "in the chat", "--top", "3", "-o", "json", *args)))
+                    top = rows["positions"][0]["top"]
+                    self.assertEqual(len(top), 3)
+                    if device == "cpu":
+                        want = top
+                    for (a, p), (b, q) in zip(want, top):
+                        self.assertEqual(a, b)
+                        self.assertAlmostEqual(p, q, places=3)
+                    self.ok(pumice("run", "--raw", "-p", "in the chat", "-n", "4", *args))
+                    self.ok(pumice("chat", "-n", "4", *args, stdin="hello\n"))
+
+    def test_sentencepiece(self):
+        model = made("tiny-llama")
+        texts = ["hello the world", "", " ", "  two", "a\n b\tc", "中文 é", "the<|im_end|>the"]
+        lines = "".join(json.dumps(t) + "\n" for t in texts)
+        ids = self.ok(pumice("tokenize", "--jsonl", "-m", model, stdin=lines))
+        back = self.ok(pumice("tokenize", "--jsonl", "--decode", "-m", model, stdin=ids))
+        self.assertEqual(texts, [json.loads(line) for line in back.splitlines()])
+        self.assertEqual(json.loads(ids.splitlines()[1]), [])
+        self.assertEqual(json.loads(ids.splitlines()[6]).count(260), 1)
+        self.assertEqual("264\n", self.ok(pumice("tokenize", "-m", model, "-p", "the")))  # with a space in front, as always
+        plain = self.ok(pumice("tokenize", "--plain", "-m", model, "-p", "<|im_end|>"))
+        self.assertNotIn("260", plain)
+        # the texts begin with <s>, which is token 1, and nothing but that differs
+        raw = ["logits", "-m", model, *CPU, "-o", "json"]
+        with_bos = "1," + self.ok(pumice("tokenize", "-m", model, "-p", "in the chat")).strip()
+        self.assertEqual(self.ok(pumice(*raw, "-p", "in the chat")), self.ok(pumice(*raw, "--tokens", with_bos)))
+
+    @unittest.skipUnless(os.path.exists(STORIES), "no stories260K at hand")
+    def test_story(self):
+        want = (", there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, red ball. "
+                "She wanted to play with it, but it was too high.\nLily's mom said, \"Lily, let's go to the park.\" Lily was sad "
+                "and didn't know what to do. She said, \"I want to play with your ball, but I can't find it.\"\n")
+        for device in self.devices():  # llama.cpp's story at temperature 0
+            got = self.ok(pumice("run", "--raw", "-m", STORIES, "-p", "Once upon a time", "--temp", "0", "-n", "130",
+                                 "--device", device))
+            self.assertTrue(got.startswith(want), msg=f"{device}: {got}")
 
 
 class Interactive(Case):

@@ -475,6 +475,7 @@ static void test_tree(void)
     CHECK(conversation_rename(&c, "a title") == PUMICE_OK, "%s", pumice_error());
     conversation_title(&c, title, sizeof title);
     CHECK(strcmp(title, "a title") == 0, "%s", title);
+    CHECK(conversation_rename(&c, "") == PUMICE_OK && c.title == NULL, "an empty title is none");
     CHECK(conversation_set_state(&c, (struct conversation_state){99, NO_MESSAGE, 0}) == PUMICE_FORMAT, "a head that is not there");
     CHECK(conversation_put(&c, &(struct message){.parent = 50, .text = ""}, &which) == PUMICE_FORMAT, "a parent that is not there");
     conversation_fini(&c);

@@ -136,14 +136,24 @@ static void test_rope_attention(const char *device)
     const struct buf step = buffer(b, step_words, sizeof step_words);
     const struct buf q = buffer(b, (float[]){1, 2, 3, 4}, 16), k = buffer(b, (float[]){1, 0, 0, 1}, 16),
                      v = buffer(b, (float[]){5, 6, 7, 8}, 16);
-    const struct buf k_cache = buffer(b, NULL, 4 * 4 * 2), v_cache = buffer(b, NULL, 4 * 4 * 2);
+    const struct buf k_cache = buffer(b, NULL, 4 * 4 * 2), v_cache = buffer(b, NULL, 4 * 4 * 2), spare = buffer(b, NULL, 32);
     CHECK(b->calls->plan_begin(b, "rope", &p) == PUMICE_OK, "%s", pumice_error());
-    CHECK(op_qk_norm_rope_kv(p, "r", step, q, k, v, NULL, NULL, k_cache, v_cache, 1, 1, 1, 4, 4, 1e-6f, 100) == PUMICE_OK,
-          "%s", pumice_error());
+    CHECK(op_bias_rope_kv(p, "r", step, q, k, v, NULL, NULL, NULL, k_cache, v_cache, 1, 1, 1, 4, 4,
+                          &(struct rope){.base = 100}) == PUMICE_OK, "%s", pumice_error());
     run_plan(b, p);
     b->calls->buffer_read(b, q, 0, out, 16);
     near_to("rope", out,
             (double[]){cos(3) - 3 * sin(3), 2 * cos(.3) - 4 * sin(.3), sin(3) + 3 * cos(3), 2 * sin(.3) + 4 * cos(.3)}, 4, 1e-6);
+    const struct weight bias = weight(b, 1, 4, (float[]){1, 2, 3, 4}); /* neighbours: (0, 1) by 3 rad, (2, 3) by 0.3 / 2 */
+    b->calls->buffer_write(b, q, 0, (float[]){0, 0, 0, 0}, 16);
+    CHECK(b->calls->plan_begin(b, "rope", &p) == PUMICE_OK, "%s", pumice_error());
+    CHECK(op_bias_rope_kv(p, "r", step, q, k, v, &bias, &bias, &bias, spare, spare, 1, 1, 1, 4, 4,
+                          &(struct rope){.base = 100, .neighbours = true, .factors = (float[]){1, 2}}) == PUMICE_OK, "%s",
+          pumice_error());
+    run_plan(b, p);
+    b->calls->buffer_read(b, q, 0, out, 16);
+    near_to("rope of neighbours", out,
+            (double[]){cos(3) - 2 * sin(3), sin(3) + 2 * cos(3), 3 * cos(.15) - 4 * sin(.15), 3 * sin(.15) + 4 * cos(.15)}, 4, 1e-6);
     b->calls->buffer_read(b, k_cache, 3 * 8, kv, 8);
     for (int i = 0; i < 4; i++) out[i] = f32_of_f16(kv[i]);
     near_to("k cache", out, (double[]){cos(3), -sin(.3), sin(3), cos(.3)}, 4, 5e-4);

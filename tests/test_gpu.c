@@ -74,6 +74,8 @@ fail:
     return st;
 }
 
+static bool rotates(const struct op *op) { return op->kind == OP_QK_NORM_ROPE_KV || op->kind == OP_BIAS_ROPE_KV; }
+
 static void test_layers_of(uint32_t type, uint32_t T)
 {
     struct rig r[2];
@@ -99,7 +101,7 @@ static void test_layers_of(uint32_t type, uint32_t T)
     ok = ok && CHECK(c[0].n == c[1].n, "the two sides record different ops");
     for (uint32_t i = 0; ok && i < c[0].n; i++) {
         const struct op *op = &c[0].ops[i];
-        const uint64_t width = op->kind == OP_MATMUL ? op->w->n : op->kind == OP_QK_NORM_ROPE_KV || op->kind == OP_ATTENTION
+        const uint64_t width = op->kind == OP_MATMUL ? op->w->n : rotates(op) || op->kind == OP_ATTENTION
                                ? (uint64_t)op->H * op->E : op->kind == OP_COPY ? op->x.bytes / 4 : op->D;
         const uint64_t n = width * MAX(op->T, 1u);
         float *values[2] = {mem_calloc(n, 4), mem_calloc(n, 4)};
@@ -107,18 +109,19 @@ static void test_layers_of(uint32_t type, uint32_t T)
             struct backend *b = r[s].engine->backend;
             const struct op *mine = &c[s].ops[i];
             ok = run_one(b, mine) == PUMICE_OK &&
-                 b->calls->buffer_read(b, op->kind == OP_QK_NORM_ROPE_KV ? mine->x : mine->y, 0, values[s], n * 4) == PUMICE_OK;
+                 b->calls->buffer_read(b, rotates(op) ? mine->x : mine->y, 0, values[s], n * 4) == PUMICE_OK;
             CHECK(ok, "%s: %s", op->label, pumice_error());
         }
         if (ok) {
             last = nmse(values[0], values[1], n);
-            CHECK(last < 1e-6, "%s T=%u: %s differs by %.3g", gguf_type(type)->name, T, op->label, last);
+            CHECK(last < 1e-6, "%s %s T=%u: %s differs by %.3g", rig_arch_names[rig_arch], gguf_type(type)->name, T, op->label, last);
             if (!(last <= worst)) worst = last, where = op->label;
         }
         mem_free(values[0]);
         mem_free(values[1]);
     }
-    printf("%-5s T=%-3u largest nmse after an op %.2g (%s), of the logits %.2g\n", gguf_type(type)->name, T, worst, where, last);
+    printf("%s %-5s T=%-3u largest nmse after an op %.2g (%s), of the logits %.2g\n", rig_arch_names[rig_arch],
+           gguf_type(type)->name, T, worst, where, last);
     for (int s = 0; s < 2; s++) {
         kv_destroy(&kv[s]);
         rig_close(&r[s]);
@@ -423,13 +426,18 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(void);
-    } tests[] = {{"layers", test_layers}, {"session", test_session},       {"save", test_save},  {"memory", test_memory},
-                 {"lost", test_lost},     {"small", test_small_device}, {"failures", test_failures},
-                 {"cache", test_cache},   {"fit", test_fit}};
+        bool every_arch;
+    } tests[] = {{"layers", test_layers, true},  {"session", test_session, true},    {"save", test_save, true},
+                 {"small", test_small_device, true}, {"memory", test_memory, false}, {"lost", test_lost, false},
+                 {"failures", test_failures, false}, {"cache", test_cache, false},
+                 {"fit", test_fit, false}};
     if (getenv("PUMICE_TEST_DEVICE")) gpu_name = getenv("PUMICE_TEST_DEVICE");
     pumice_log_to(on_log, NULL);
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * 7919 + 13) % 256;
-    for (size_t i = 0; i < COUNT_OF(tests); i++)
-        if (argc < 2 || strstr(tests[i].name, argv[1])) tests[i].run();
+    for (size_t a = 0; a < COUNT_OF(rig_arch_names); a++)
+        for (size_t i = 0; i < COUNT_OF(tests); i++) {
+            rig_arch = (enum arch)a;
+            if ((a == 0 || tests[i].every_arch) && (argc < 2 || strstr(tests[i].name, argv[1]))) tests[i].run();
+        }
     return check_summary("test_gpu");
 }

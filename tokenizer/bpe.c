@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { SHORT_PIECE = 48 }; /* bytes; below this scanning beats the heap */
+enum { SHORT_PIECE = 48 }; /* symbols; below this scanning beats the heap */
 #define NO_RANK UINT32_MAX
 
 struct bpe_slot {
@@ -85,6 +85,13 @@ bool ids_reserve(struct ids *ids, size_t more)
     return true;
 }
 
+enum pumice_status ids_push(struct ids *ids, int32_t id)
+{
+    if (!ids_reserve(ids, 1)) return err_memory("token ids", sizeof *ids->data);
+    ids->data[ids->n++] = id;
+    return PUMICE_OK;
+}
+
 void bpe_scratch_fini(struct bpe_scratch *scratch)
 {
     mem_free(scratch->nodes);
@@ -92,13 +99,10 @@ void bpe_scratch_fini(struct bpe_scratch *scratch)
     *scratch = (struct bpe_scratch){0};
 }
 
-/* The piece's ids are built in place, at the end of `out`, which has room for them. */
-static void encode_short(const struct bpe *b, struct str piece, struct ids *out)
+/* Merges ids[n], n <= SHORT_PIECE; returns how many are left. */
+static size_t merge_short(const struct bpe *b, int32_t *ids, size_t n)
 {
-    int32_t *ids = out->data + out->n;
     struct bpe_slot *pairs[SHORT_PIECE]; /* pairs[i]: of ids[i] and ids[i + 1] */
-    size_t n = piece.n;
-    for (size_t i = 0; i < n; i++) ids[i] = b->byte_id[(unsigned char)piece.data[i]];
     for (size_t i = 0; i + 1 < n; i++) pairs[i] = find_slot(b, ids[i], ids[i + 1]);
     for (;;) {
         size_t best = 0;
@@ -118,7 +122,7 @@ static void encode_short(const struct bpe *b, struct str piece, struct ids *out)
         if (best > 0) pairs[best - 1] = find_slot(b, ids[best - 1], ids[best]);
         if (best + 1 < n) pairs[best] = find_slot(b, ids[best], ids[best + 1]);
     }
-    out->n += n;
+    return n;
 }
 
 static void heap_push(struct bpe_scratch *s, uint64_t key)
@@ -174,13 +178,12 @@ static bool reserve_long(struct bpe_scratch *s, size_t n)
     return true;
 }
 
-static enum pumice_status encode_long(const struct bpe *b, struct bpe_scratch *s, struct str piece, struct ids *out)
+static enum pumice_status merge_long(const struct bpe *b, struct bpe_scratch *s, struct ids *out, size_t from)
 {
-    uint32_t n = (uint32_t)piece.n;
+    uint32_t n = (uint32_t)(out->n - from);
     if (!reserve_long(s, n)) return err_memory("merging", (uint64_t)n * (sizeof *s->nodes + 3 * sizeof *s->heap));
     for (uint32_t i = 0; i < n; i++)
-        s->nodes[i] = (struct bpe_node){b->byte_id[(unsigned char)piece.data[i]], -1, NO_RANK, i ? i - 1 : NONE,
-                                        i + 1 < n ? i + 1 : NONE};
+        s->nodes[i] = (struct bpe_node){out->data[from + i], -1, NO_RANK, i ? i - 1 : NONE, i + 1 < n ? i + 1 : NONE};
     s->n_heap = 0;
     for (uint32_t i = 0; i < n; i++) queue_pair(b, s, i);
     while (s->n_heap) {
@@ -196,14 +199,22 @@ static enum pumice_status encode_long(const struct bpe *b, struct bpe_scratch *s
         queue_pair(b, s, i);
         if (node->before != NONE) queue_pair(b, s, node->before);
     }
+    out->n = from;
     for (uint32_t i = 0; i != NONE; i = s->nodes[i].after) out->data[out->n++] = s->nodes[i].id;
+    return PUMICE_OK;
+}
+
+enum pumice_status bpe_merge(const struct bpe *b, struct bpe_scratch *scratch, struct ids *ids, size_t from)
+{
+    if (ids->n - from > SHORT_PIECE) return merge_long(b, scratch, ids, from);
+    ids->n = from + merge_short(b, ids->data + from, ids->n - from);
     return PUMICE_OK;
 }
 
 enum pumice_status bpe_encode(const struct bpe *b, struct bpe_scratch *scratch, struct str piece, struct ids *out)
 {
+    const size_t from = out->n;
     if (!ids_reserve(out, piece.n)) return err_memory("token ids", (uint64_t)piece.n * sizeof *out->data);
-    if (piece.n > SHORT_PIECE) return encode_long(b, scratch, piece, out);
-    encode_short(b, piece, out);
-    return PUMICE_OK;
+    for (size_t i = 0; i < piece.n; i++) out->data[out->n++] = b->byte_id[(unsigned char)piece.data[i]];
+    return bpe_merge(b, scratch, out, from);
 }

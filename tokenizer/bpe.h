@@ -1,4 +1,4 @@
-/* bpe: merges by rank over the bytes of one piece of text.
+/* bpe: merges by rank over the symbols (bytes, mostly) of one piece of text.
  *
  * Owns the table of merges. Knows nothing of text classes or added tokens. Pure once filled.
  * Equal to Hugging Face's BPE: of all neighbouring pairs the one of lowest rank, leftmost first, is merged, again and
@@ -29,10 +29,13 @@ struct bpe_scratch {
 };
 void bpe_scratch_fini(struct bpe_scratch *scratch);
 
-/* Appends the ids of one piece (piece.n < 2^31). O(n log n). Fails MEMORY. */
+/* Appends the ids of one piece (piece.n < 2^31), whose symbols are its bytes. O(n log n). Fails MEMORY. */
 enum pumice_status bpe_encode(const struct bpe *b, struct bpe_scratch *scratch, struct str piece, struct ids *out);
+/* Merges the symbols from ids->data[from] on, in place. Among pairs of equal rank the leftmost goes first. */
+enum pumice_status bpe_merge(const struct bpe *b, struct bpe_scratch *scratch, struct ids *ids, size_t from);
 
 bool ids_reserve(struct ids *ids, size_t more); /* room for `more` further ids; false: out of memory */
+enum pumice_status ids_push(struct ids *ids, int32_t id); /* fails MEMORY */
 
 /* A well-mixed hash of n bytes, of which a file's author cannot choose collisions without the seed. */
 uint64_t bpe_hash(uint64_t seed, const char *bytes, size_t n);

@@ -1,8 +1,7 @@
 /* decode: tokens back to text, whole or as they come; see tokenizer.h. */
 #include <string.h>
 
-#include "tokenizer.h"
-#include "unicode.h"
+#include "vocabulary.h"
 
 static size_t put_replacement(char *out)
 {
@@ -62,9 +61,15 @@ enum pumice_status tokenizer_decode(const struct tokenizer *t, const int32_t *id
     *bytes = 0;
     if (!*text) return err_memory("decoded text", total);
     struct decoder d = {0};
-    for (size_t i = 0; i < n; i++)
-        if (!skip_control || !tokenizer_is_control(t, ids[i]))
-            *bytes += decoder_feed(&d, tokenizer_token_bytes(t, ids[i]), *text + *bytes);
+    bool first = true; /* of its run: its space was put there by encoding */
+    for (size_t i = 0; i < n; i++) {
+        struct str piece = tokenizer_token_bytes(t, ids[i]);
+        const bool added = ids[i] >= 0 && (size_t)ids[i] < t->vocab.n_tokens && token_is_added(&t->vocab, (size_t)ids[i]);
+        if (t->spm && t->vocab.add_space_prefix && first && !added && piece.n && piece.data[0] == ' ')
+            piece = (struct str){piece.data + 1, piece.n - 1};
+        first = added;
+        if (!skip_control || !tokenizer_is_control(t, ids[i])) *bytes += decoder_feed(&d, piece, *text + *bytes);
+    }
     *bytes += decoder_finish(&d, *text + *bytes);
     (*text)[*bytes] = '\0';
     char *shrunk = mem_realloc(*text, *bytes + 1, 1);

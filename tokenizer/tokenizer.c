@@ -1,95 +1,77 @@
-/* tokenizer: see tokenizer.h. Vocabulary and encoding; decoding is in decode.c.
+/* tokenizer: see tokenizer.h. Vocabulary and encoding; decoding is in decode.c, the two kinds of vocabulary in byte_level.c
+ * and spm.c.
  *
  * Invariant after tokenizer_create: every byte has a token, every merge joins two ordinary tokens into a third, so
  * encoding can fail for want of memory only. */
 #include "tokenizer.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "bpe.h"
-#include "split.h"
-#include "unicode.h"
+#include "vocabulary.h"
 
-enum {
-    TYPE_CONTROL = 3,
-    TYPE_USER_DEFINED = 4,
-    TYPE_LAST = 6,
-    MAX_TOKEN_BYTES = 65535,
-    MAX_ADDED_BYTES = 256, /* bounds the time of a failed match */
-    ALPHABET = 324         /* GPT-2's byte characters are all below U+0144 */
-};
 #define MAX_TEXT_BYTES ((size_t)1 << 30)
 
-struct added {
-    struct str text;
-    int32_t id;
-};
-
-struct tokenizer {
-    struct tokenizer_vocab vocab;
-    struct bpe bpe;
-    struct str *pieces;  /* [n_tokens] each token's bytes: in `store`, or the vocabulary's own text */
-    char *store;
-    struct added *added; /* [n_added] sorted by text, no duplicates, none empty */
-    size_t n_added;
-    size_t added_from[257]; /* added[added_from[c] .. added_from[c + 1]) begin with byte c */
-    size_t max_piece_bytes;
-};
-
-/* Find a token by its vocabulary text; ordinary tokens only. Lives while the tokenizer is made. */
-struct piece_table {
-    const struct tokenizer_vocab *vocab;
-    int32_t *slots; /* -1 where unused */
-    size_t n_slots; /* a power of two */
-    uint64_t seed;
+static const struct pre_rule pre_rules[] = {
+    {"qwen2", SPLIT_QWEN2, true, false},     {"llama-bpe", SPLIT_LLAMA3, false, true}, {"llama3", SPLIT_LLAMA3, false, true},
+    {"llama-v3", SPLIT_LLAMA3, false, true}, {"smollm", SPLIT_SMOLLM, false, false},   {"gpt-2", SPLIT_GPT2, false, false},
 };
 
 /* --- vocabulary ------------------------------------------------------------------------------------------- */
 
-static bool is_added(const struct tokenizer_vocab *v, size_t id)
+bool token_is_added(const struct tokenizer_vocab *v, size_t id)
 {
-    return v->types[id] == TYPE_CONTROL || v->types[id] == TYPE_USER_DEFINED;
-}
-
-/* GPT-2 shows bytes as characters: the printable ones of Latin-1 as themselves, the others from U+0100 on. */
-static void make_alphabet(uint32_t char_of[256], int16_t byte_of[ALPHABET])
-{
-    uint32_t next = 256;
-    for (size_t i = 0; i < ALPHABET; i++) byte_of[i] = -1;
-    for (uint32_t b = 0; b < 256; b++) {
-        bool shown = (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
-        char_of[b] = shown ? b : next++;
-        byte_of[char_of[b]] = (int16_t)b;
-    }
+    const int32_t type = v->types[id];
+    return type == TYPE_CONTROL || type == TYPE_USER_DEFINED || type == TYPE_UNKNOWN;
 }
 
 /* The slot that holds `text`, or the free one where it belongs. */
 static size_t piece_slot(const struct piece_table *table, struct str text)
 {
     size_t i = (size_t)bpe_hash(table->seed, text.data, text.n) & (table->n_slots - 1);
-    while (table->slots[i] >= 0 && !str_eq(table->vocab->tokens[table->slots[i]], text))
-        i = (i + 1) & (table->n_slots - 1);
+    while (table->slots[i] >= 0 && !str_eq(table->texts[table->slots[i]], text)) i = (i + 1) & (table->n_slots - 1);
     return i;
 }
 
-static enum pumice_status make_piece_table(struct piece_table *table, const struct tokenizer_vocab *v, uint64_t seed)
+int32_t piece_find(const struct piece_table *table, struct str text) { return table->slots[piece_slot(table, text)]; }
+
+enum pumice_status piece_table_init(struct piece_table *table, const struct tokenizer_vocab *v, const struct str *texts,
+                                    bool (*wanted)(const struct tokenizer_vocab *v, size_t id), uint64_t seed)
 {
-    *table = (struct piece_table){v, NULL, 16, seed};
+    *table = (struct piece_table){texts, NULL, 16, seed};
     while (table->n_slots / 2 < v->n_tokens) table->n_slots *= 2;
     table->slots = mem_alloc(table->n_slots * sizeof *table->slots);
     if (!table->slots) return err_memory("token table", table->n_slots * sizeof *table->slots);
     for (size_t i = 0; i < table->n_slots; i++) table->slots[i] = -1;
     for (size_t id = 0; id < v->n_tokens; id++) {
-        if (is_added(v, id)) continue;
-        size_t slot = piece_slot(table, v->tokens[id]);
+        if (!wanted(v, id)) continue;
+        size_t slot = piece_slot(table, texts[id]);
         if (table->slots[slot] < 0) table->slots[slot] = (int32_t)id;
     }
     return PUMICE_OK;
 }
 
-/* Text from the file for an error text: no more than fits, nothing a terminal might obey. */
-static const char *printable(char out[64], struct str text)
+void piece_table_fini(struct piece_table *table)
+{
+    mem_free(table->slots);
+    table->slots = NULL;
+}
+
+enum pumice_status pieces_reserve(struct tokenizer *t)
+{
+    const struct tokenizer_vocab *v = &t->vocab;
+    uint64_t total = 1;
+    for (size_t id = 0; id < v->n_tokens; id++)
+        if (!add_u64(total, v->tokens[id].n, &total)) return err_memory("token texts", UINT64_MAX);
+    t->pieces = mem_calloc(v->n_tokens, sizeof *t->pieces);
+    t->store = total > SIZE_MAX ? NULL : mem_alloc((size_t)total);
+    if (!t->pieces || !t->store) return err_memory("token texts", total + v->n_tokens * sizeof *t->pieces);
+    return PUMICE_OK;
+}
+
+const char *printable(char out[64], struct str text)
 {
     size_t n = MIN(text.n, 63);
     for (size_t i = 0; i < n; i++) out[i] = text.data[i] >= ' ' && text.data[i] <= '~' ? text.data[i] : '?';
@@ -97,26 +79,50 @@ static const char *printable(char out[64], struct str text)
     return out;
 }
 
-static enum pumice_status check_vocab(const struct tokenizer_vocab *v)
+/* Which kind of vocabulary it is and how its text is cut. */
+static enum pumice_status choose_rules(struct tokenizer *t)
 {
-    char name[64];
-    if (!str_eqz(v->model, "gpt2"))
-        return err_set(PUMICE_UNSUPPORTED, "tokenizer model '%s': only gpt2 is supported; use a Qwen2 or Qwen3 model",
+    const struct tokenizer_vocab *v = &t->vocab;
+    char name[64], list[128] = "";
+    t->spm = str_eqz(v->model, "llama");
+    if (!t->spm && !str_eqz(v->model, "gpt2"))
+        return err_set(PUMICE_UNSUPPORTED, "tokenizer model '%s': only gpt2 and llama are supported; use another model",
                        printable(name, v->model));
-    if (!str_eqz(v->pre, "qwen2"))
-        return err_set(PUMICE_UNSUPPORTED, "pre-tokenizer '%s': only qwen2 is supported; use a Qwen2 or Qwen3 model",
-                       printable(name, v->pre));
+    if (t->spm) return PUMICE_OK;
+    for (size_t i = 0, n = 0; i < COUNT_OF(pre_rules); i++) {
+        if (str_eqz(v->pre, pre_rules[i].name)) {
+            t->pre = pre_rules[i];
+            return PUMICE_OK;
+        }
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", pre_rules[i].name);
+    }
+    return err_set(PUMICE_UNSUPPORTED, "pre-tokenizer '%s': only %s are supported; use another model", printable(name, v->pre),
+                   list);
+}
+
+static enum pumice_status check_tokens(const struct tokenizer *t)
+{
+    const struct tokenizer_vocab *v = &t->vocab;
     if (v->n_tokens == 0 || v->n_tokens > INT32_MAX / 2 || v->n_merges > INT32_MAX / 2)
         return err_set(PUMICE_FORMAT, "vocabulary of %zu tokens and %zu merges: the file is damaged", v->n_tokens,
                        v->n_merges);
+    if (t->spm && !v->scores)
+        return err_set(PUMICE_FORMAT, "a vocabulary of model llama without tokenizer.ggml.scores: the file is damaged");
     for (size_t id = 0; id < v->n_tokens; id++) {
-        size_t most = is_added(v, id) ? MAX_ADDED_BYTES : MAX_TOKEN_BYTES;
+        size_t most = t->spm || token_is_added(v, id) ? MAX_ADDED_BYTES : MAX_TOKEN_BYTES;
         if (v->types[id] < 0 || v->types[id] > TYPE_LAST)
             return err_set(PUMICE_FORMAT, "token %zu: type %d is unknown; the file is damaged", id, (int)v->types[id]);
         if (v->tokens[id].n > most)
             return err_set(PUMICE_FORMAT, "token %zu: %zu bytes, at most %zu are allowed; the file is damaged", id,
                            v->tokens[id].n, most);
+        if (t->spm && !isfinite(v->scores[id]))
+            return err_set(PUMICE_FORMAT, "token %zu: its score is %g; the file is damaged", id, (double)v->scores[id]);
     }
+    return PUMICE_OK;
+}
+
+static enum pumice_status check_marks(const struct tokenizer_vocab *v)
+{
     const struct {
         const char *name;
         int32_t id;
@@ -127,80 +133,6 @@ static enum pumice_status check_vocab(const struct tokenizer_vocab *v)
                            marks[i].name, (int)marks[i].id, v->n_tokens);
     if (v->add_bos && v->bos < 0)
         return err_set(PUMICE_FORMAT, "add_bos_token without a bos token: the file is damaged");
-    return PUMICE_OK;
-}
-
-/* Fills pieces: byte characters back to bytes; text outside that alphabet stays as it is, as Hugging Face does. */
-static enum pumice_status make_pieces(struct tokenizer *t, const int16_t byte_of[ALPHABET])
-{
-    const struct tokenizer_vocab *v = &t->vocab;
-    uint64_t total = 1;
-    for (size_t id = 0; id < v->n_tokens; id++)
-        if (!add_u64(total, v->tokens[id].n, &total)) return err_memory("token texts", UINT64_MAX);
-    t->pieces = mem_calloc(v->n_tokens, sizeof *t->pieces);
-    t->store = total > SIZE_MAX ? NULL : mem_alloc((size_t)total);
-    if (!t->pieces || !t->store) return err_memory("token texts", total + v->n_tokens * sizeof *t->pieces);
-    char *to = t->store;
-    for (size_t id = 0; id < v->n_tokens; id++) {
-        struct str text = v->tokens[id];
-        bool alphabet = !is_added(v, id);
-        size_t n = 0;
-        for (size_t i = 0, used; alphabet && i < text.n; i += used) {
-            uint32_t cp = unicode_decode(text.data + i, text.n - i, &used);
-            alphabet = cp < ALPHABET && byte_of[cp] >= 0;
-            if (alphabet) to[n++] = (char)byte_of[cp];
-        }
-        t->pieces[id] = alphabet ? (struct str){to, n} : text;
-        if (alphabet) to += n;
-        t->max_piece_bytes = MAX(t->max_piece_bytes, t->pieces[id].n);
-    }
-    return PUMICE_OK;
-}
-
-static enum pumice_status make_merges(struct tokenizer *t, const struct piece_table *table)
-{
-    const struct tokenizer_vocab *v = &t->vocab;
-    char *joined = mem_alloc(2 * MAX_TOKEN_BYTES);
-    if (!joined) return err_memory("merges", 2 * MAX_TOKEN_BYTES);
-    enum pumice_status st = PUMICE_OK;
-    char name[64];
-    for (size_t i = 0; i < v->n_merges; i++) {
-        struct str merge = v->merges[i];
-        const char *space = merge.n ? memchr(merge.data, ' ', merge.n) : NULL;
-        size_t n_left = space ? (size_t)(space - merge.data) : 0, n_right = space ? merge.n - n_left - 1 : 0;
-        if (n_left == 0 || n_right == 0 || n_left > MAX_TOKEN_BYTES || n_right > MAX_TOKEN_BYTES ||
-            memchr(space + 1, ' ', n_right)) {
-            st = err_set(PUMICE_FORMAT, "merge %zu: not two tokens with a space between; the file is damaged", i);
-            break;
-        }
-        memcpy(joined, merge.data, n_left);
-        memcpy(joined + n_left, space + 1, n_right);
-        struct str texts[3] = {{joined, n_left}, {joined + n_left, n_right}, {joined, n_left + n_right}};
-        int32_t ids[3] = {-1, -1, -1};
-        for (size_t k = 0; k < 3 && st == PUMICE_OK; k++) {
-            ids[k] = table->slots[piece_slot(table, texts[k])];
-            if (ids[k] < 0)
-                st = err_set(PUMICE_FORMAT, "merge %zu: '%s' is no ordinary token; the file is damaged", i,
-                             printable(name, texts[k]));
-        }
-        if (st != PUMICE_OK) break;
-        bpe_add(&t->bpe, ids[0], ids[1], (uint32_t)i, ids[2]);
-    }
-    mem_free(joined);
-    return st;
-}
-
-static enum pumice_status make_byte_ids(struct tokenizer *t, const struct piece_table *table,
-                                        const uint32_t char_of[256])
-{
-    for (size_t b = 0; b < 256; b++) {
-        char text[4];
-        size_t n = unicode_encode(char_of[b], text);
-        t->bpe.byte_id[b] = table->slots[piece_slot(table, (struct str){text, n})];
-        if (t->bpe.byte_id[b] < 0)
-            return err_set(PUMICE_FORMAT, "no token for the byte 0x%02X (U+%04X): the file is damaged", (unsigned)b,
-                           (unsigned)char_of[b]);
-    }
     return PUMICE_OK;
 }
 
@@ -217,12 +149,12 @@ static enum pumice_status make_added(struct tokenizer *t)
 {
     const struct tokenizer_vocab *v = &t->vocab;
     size_t n = 0;
-    for (size_t id = 0; id < v->n_tokens; id++) n += is_added(v, id) && v->tokens[id].n > 0;
+    for (size_t id = 0; id < v->n_tokens; id++) n += token_is_added(v, id) && v->tokens[id].n > 0;
     t->added = mem_calloc(n + 1, sizeof *t->added);
     if (!t->added) return err_memory("added tokens", (n + 1) * sizeof *t->added);
     n = 0;
     for (size_t id = 0; id < v->n_tokens; id++)
-        if (is_added(v, id) && v->tokens[id].n > 0) t->added[n++] = (struct added){v->tokens[id], (int32_t)id};
+        if (token_is_added(v, id) && v->tokens[id].n > 0) t->added[n++] = (struct added){v->tokens[id], (int32_t)id};
     if (n) qsort(t->added, n, sizeof *t->added, compare_added);
     for (size_t i = 0; i < n; i++)
         if (t->n_added == 0 || !str_eq(t->added[t->n_added - 1].text, t->added[i].text))
@@ -237,27 +169,19 @@ static enum pumice_status make_added(struct tokenizer *t)
 enum pumice_status tokenizer_create(const struct tokenizer_vocab *vocab, struct tokenizer **out)
 {
     enum pumice_status st;
-    uint32_t char_of[256];
-    int16_t byte_of[ALPHABET];
-    struct piece_table table = {0};
     *out = NULL;
     struct tokenizer *t = mem_calloc(1, sizeof *t);
     if (!t) return err_memory("tokenizer", sizeof *t);
     uint64_t seed = (uint64_t)(uintptr_t)t * 0x9E3779B97F4A7C15u; /* no result depends on it */
     t->vocab = *vocab;
-    make_alphabet(char_of, byte_of);
-    TRY(check_vocab(vocab));
-    TRY(make_piece_table(&table, vocab, seed));
-    TRY(make_pieces(t, byte_of));
-    TRY(bpe_init(&t->bpe, vocab->n_merges, seed));
-    TRY(make_byte_ids(t, &table, char_of));
-    TRY(make_merges(t, &table));
+    TRY(choose_rules(t));
+    TRY(check_tokens(t));
+    TRY(check_marks(vocab));
+    TRY(t->spm ? spm_make(t, seed) : byte_level_make(t, seed));
     TRY(make_added(t));
-    mem_free(table.slots);
     *out = t;
     return PUMICE_OK;
 fail:
-    mem_free(table.slots);
     tokenizer_destroy(t);
     return st;
 }
@@ -266,6 +190,9 @@ void tokenizer_destroy(struct tokenizer *t)
 {
     if (!t) return;
     bpe_fini(&t->bpe);
+    piece_table_fini(&t->words);
+    mem_free(t->symbol_of);
+    mem_free(t->loose);
     mem_free(t->pieces);
     mem_free(t->store);
     mem_free(t->added);
@@ -283,7 +210,8 @@ struct str tokenizer_token_bytes(const struct tokenizer *t, int32_t id)
 
 bool tokenizer_is_control(const struct tokenizer *t, int32_t id)
 {
-    return id >= 0 && (size_t)id < t->vocab.n_tokens && t->vocab.types[id] == TYPE_CONTROL;
+    if (id < 0 || (size_t)id >= t->vocab.n_tokens) return false;
+    return t->vocab.types[id] == TYPE_CONTROL || t->vocab.types[id] == TYPE_UNKNOWN;
 }
 
 /* --- encoding --------------------------------------------------------------------------------------------- */
@@ -334,17 +262,20 @@ int32_t tokenizer_find(const struct tokenizer *t, struct str text)
     return found && found->text.n == text.n ? found->id : -1;
 }
 
-/* One run without added tokens: NFC, split, merge. */
+/* One run without added tokens: normalise, split, merge. */
 static enum pumice_status encode_run(struct encoder *e, struct str run)
 {
-    enum pumice_status st;
-    TRY(unicode_nfc(run, &e->unicode, &run));
-    for (size_t n; (n = split_next(run)) > 0;) {
-        TRY(bpe_encode(&e->t->bpe, &e->bpe, (struct str){run.data, n}, e->out));
+    enum pumice_status st = PUMICE_OK;
+    const struct tokenizer *t = e->t;
+    if (run.n && t->spm) return spm_encode(t, &e->bpe, run, e->out);
+    if (t->pre.nfc) TRY(unicode_nfc(run, &e->unicode, &run));
+    for (size_t n; (n = split_next(t->pre.split, run)) > 0;) {
+        const struct str piece = {run.data, n};
+        const int32_t word = t->pre.whole_words ? piece_find(&t->words, piece) : -1;
+        TRY(word >= 0 ? ids_push(e->out, word) : bpe_encode(&t->bpe, &e->bpe, piece, e->out));
         run.data += n;
         run.n -= n;
     }
-    return PUMICE_OK;
 fail:
     return st;
 }
@@ -360,8 +291,7 @@ static enum pumice_status encode_special(struct encoder *e, const char *text, si
             continue;
         }
         TRY(encode_run(e, (struct str){text + *run, at - *run}));
-        if (!ids_reserve(e->out, 1)) return err_memory("token ids", sizeof *e->out->data);
-        e->out->data[e->out->n++] = added->id;
+        TRY(ids_push(e->out, added->id));
         at += added->text.n;
         *run = at;
     }

@@ -1,6 +1,7 @@
-/* tokenizer: byte-level BPE (GPT-2 style bytes, Qwen2 split, NFC) from text to ids and back.
+/* tokenizer: text to ids and back, for two kinds of vocabulary: byte-level BPE (GPT-2 style bytes; the splits of Qwen2,
+ * Llama 3, SmolLM and GPT-2; NFC where the model wants it) and SentencePiece's BPE (scores, byte fallback).
  *
- * Equal to Hugging Face's tokenizers on valid UTF-8, except where product notes settle an engine difference.
+ * Equal to Hugging Face's tokenizers, or SentencePiece, on valid UTF-8, except where product notes settle an engine difference.
  * Owns the vocabulary look-ups; pure afterwards: one tokenizer may be used from many threads. Text is untrusted:
  * invalid UTF-8 is taken byte for byte. Time is O(n log n) in the text for any text. */
 #ifndef PUMICE_TOKENIZER_H
@@ -10,15 +11,17 @@
 
 /* What a vocabulary is made from; all pointers must stay valid while the tokenizer lives. */
 struct tokenizer_vocab {
-    struct str model; /* tokenizer.ggml.model: "gpt2" */
-    struct str pre;   /* tokenizer.ggml.pre: "qwen2" */
+    struct str model; /* tokenizer.ggml.model: "gpt2" (byte-level) or "llama" (SentencePiece) */
+    struct str pre;   /* tokenizer.ggml.pre: "qwen2", "llama-bpe", "smollm", "gpt-2"; of byte-level ones only */
     size_t n_tokens;
-    const struct str *tokens;   /* [n_tokens], in GPT-2 byte characters except for added tokens */
+    const struct str *tokens;   /* [n_tokens], in GPT-2 byte characters, or with U+2581 for spaces; added ones as they are */
     const int32_t *types;       /* [n_tokens]: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte */
     size_t n_merges;
     const struct str *merges;   /* "left right", best rank first */
     int32_t bos, eos, eot, pad; /* -1 if absent */
     bool add_bos;
+    const float *scores;   /* [n_tokens], of "llama" only: the higher, the earlier it is merged */
+    bool add_space_prefix; /* "llama": each run of text gets a space in front */
 };
 
 struct tokenizer;
@@ -39,7 +42,7 @@ struct ids {
 };
 void ids_fini(struct ids *ids);
 
-/* A stretch of text and who wrote it. Added tokens (control and user-defined) are matched only where
+/* A stretch of text and who wrote it. Added tokens (control, unknown and user-defined) are matched only where
  * `special` is set; everything between two matched tokens is split and merged as one run, across stretches, so
  * honest text gets Hugging Face's ids whatever its stretches. A match may span stretches if all are special; the
  * longest one counts. */
@@ -58,7 +61,7 @@ enum pumice_status tokenizer_encode_text(const struct tokenizer *t, struct str t
 /* The bytes of one token (not NUL-terminated, may be part of a UTF-8 character); empty for ids outside the
  * vocabulary. Added tokens give their text. */
 struct str tokenizer_token_bytes(const struct tokenizer *t, int32_t id);
-bool tokenizer_is_control(const struct tokenizer *t, int32_t id);
+bool tokenizer_is_control(const struct tokenizer *t, int32_t id); /* or the unknown token */
 
 /* Streaming decoder: holds back an incomplete UTF-8 character until it is complete. Zero-initialised is fresh. */
 struct decoder {
@@ -73,7 +76,8 @@ size_t decoder_finish(struct decoder *d, char *out); /* what is left, as one U+F
 size_t tokenizer_max_token_bytes(const struct tokenizer *t);
 
 /* All ids as valid UTF-8, NUL-terminated, mem_alloc'ed; *bytes is its length without the NUL (the text may hold NULs
- * of its own). skip_control drops control tokens. Fails MEMORY. */
+ * of its own). skip_control drops control tokens. The space that encoding has put in front of each run is dropped, so that
+ * text comes back as it was; single tokens keep theirs. Fails MEMORY. */
 enum pumice_status tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, bool skip_control,
                                     char **text, size_t *bytes);
 

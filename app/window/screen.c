@@ -280,6 +280,8 @@ static enum screen_event text_event(struct screen *s, SDL_Event *e, struct ui_ev
 {
     const char *text = "";
     int caret = 0;
+    const int mods = mods_of((int)SDL_GetModState()); /* X11 sends the letters of shortcuts as well; AltGr is Ctrl+Alt */
+    if (e->type == SDL_TEXTINPUT && (mods & MOD_CTRL) && !(mods & MOD_ALT)) return SCREEN_NONE;
     if (e->type == SDL_TEXTEDITING_EXT) {
         s->text = e->editExt.text; /* ours to free */
         text = s->text != NULL ? s->text : "";

@@ -127,7 +127,8 @@ static enum pumice_status plan_begin(struct backend *b, const char *name, struct
 static enum pumice_status record(struct plan *base, const struct op *op)
 {
     struct cpu_plan *p = (struct cpu_plan *)base;
-    if ((op->kind == OP_ATTENTION || op->kind == OP_QK_NORM_ROPE_KV) && (op->E > CPU_MAX_HEAD || op->E % 2 || !op->E))
+    if ((op->kind == OP_ATTENTION || op->kind == OP_QK_NORM_ROPE_KV || op->kind == OP_BIAS_ROPE_KV) &&
+        (op->E > CPU_MAX_HEAD || op->E % 2 || !op->E))
         return err_set(PUMICE_UNSUPPORTED, "heads of %u elements; pumice can do even numbers up to %d", op->E, CPU_MAX_HEAD);
     if (p->n == p->capacity) {
         const uint32_t capacity = p->capacity ? 2 * p->capacity : 64;

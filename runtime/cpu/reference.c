@@ -23,6 +23,8 @@ static void embed(void *user, uint32_t thread, uint64_t begin, uint64_t end)
         quant_dequantize_row(op->w->type, w->rows + j->step->tokens[t] * w->row_bytes, y + t * op->D, op->D);
 }
 
+static const float *floats(const struct weight *w) { return (const float *)(const void *)w->parts->rows; }
+
 static double inverse_rms(const float *x, uint32_t n, double eps)
 {
     double sum = 0;
@@ -34,7 +36,7 @@ static void rms_norm(void *user, uint32_t thread, uint64_t begin, uint64_t end)
 {
     const struct job *j = user;
     const struct op *op = j->op;
-    const float *w = (const float *)(const void *)op->w->parts->rows;
+    const float *w = floats(op->w);
     (void)thread;
     for (uint64_t t = begin; t < end; t++) {
         const float *x = (const float *)cpu_host(j->b, op->x) + t * op->D;
@@ -63,28 +65,37 @@ static void matmul(void *user, uint32_t thread, uint64_t begin, uint64_t end)
     }
 }
 
-/* Norm and rotation of one head of E elements; cosine and sine are of this position. */
-static void norm_rope(float *a, const struct op *op, const struct weight *norm, const double *cosine, const double *sine)
+/* Head number `head` as it is before the rotation: normalised with w [E], or plus its part of the bias w [heads, E]. */
+static void prepare_head(const struct op *op, const float *a, const struct weight *w, uint32_t head, double *out)
 {
-    const uint32_t E = op->E, half = E / 2;
-    const double r = norm ? inverse_rms(a, E, (double)op->eps) : 1.0;
-    double n[CPU_MAX_HEAD];
-    const float *w = norm ? (const float *)(const void *)norm->parts->rows : NULL;
-    for (uint32_t i = 0; i < E; i++) n[i] = (double)a[i] * r * (w ? (double)w[i] : 1.0);
-    for (uint32_t i = 0; i < half; i++) {
-        a[i] = (float)(n[i] * cosine[i] - n[i + half] * sine[i]);
-        a[i + half] = (float)(n[i] * sine[i] + n[i + half] * cosine[i]);
+    const uint32_t E = op->E;
+    if (op->kind == OP_QK_NORM_ROPE_KV) {
+        const double r = inverse_rms(a, E, (double)op->eps);
+        for (uint32_t i = 0; i < E; i++) out[i] = (double)a[i] * r * (double)floats(w)[i];
+    } else {
+        for (uint32_t i = 0; i < E; i++) out[i] = (double)a[i] + (w ? (double)floats(w)[head * E + i] : 0.0);
     }
 }
 
-static void qk_norm_rope_kv(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+static void turn_head(const struct op *op, const double *a, const double *cosine, const double *sine, float *out)
+{
+    const uint32_t half = op->E / 2, apart = op->rope.neighbours ? 1 : half;
+    for (uint32_t i = 0; i < half; i++) {
+        const uint32_t j = op->rope.neighbours ? 2 * i : i;
+        out[j] = (float)(a[j] * cosine[i] - a[j + apart] * sine[i]);
+        out[j + apart] = (float)(a[j] * sine[i] + a[j + apart] * cosine[i]);
+    }
+}
+
+/* qk_norm_rope_kv and bias_rope_kv, which differ in prepare_head and in the bias of v. */
+static void rope_kv(void *user, uint32_t thread, uint64_t begin, uint64_t end)
 {
     const struct job *j = user;
     const struct op *op = j->op;
     const uint32_t E = op->E;
     const uint64_t n_kv = (uint64_t)op->G * E, n_q = (uint64_t)op->H * E;
-    double cosine[CPU_MAX_HEAD / 2], sine[CPU_MAX_HEAD / 2];
-    float rotated[CPU_MAX_HEAD];
+    double cosine[CPU_MAX_HEAD / 2], sine[CPU_MAX_HEAD / 2], head[CPU_MAX_HEAD];
+    float turned[CPU_MAX_HEAD];
     (void)thread;
     for (uint64_t t = begin; t < end; t++) {
         const uint64_t position = j->step->past + t;
@@ -93,17 +104,22 @@ static void qk_norm_rope_kv(void *user, uint32_t thread, uint64_t begin, uint64_
         uint16_t *k_row = (uint16_t *)cpu_host(j->b, op->k_cache) + position * n_kv;
         uint16_t *v_row = (uint16_t *)cpu_host(j->b, op->v_cache) + position * n_kv;
         for (uint32_t i = 0; i < E / 2; i++) {
-            const double angle = (double)position * pow((double)op->rope_base, -2.0 * i / E);
+            const double angle = (double)position * pow((double)op->rope.base, -2.0 * i / E) /
+                                 (op->rope.factors ? (double)op->rope.factors[i] : 1.0);
             cosine[i] = cos(angle);
             sine[i] = sin(angle);
         }
-        for (uint32_t h = 0; h < op->H; h++) norm_rope(q + h * E, op, op->w, cosine, sine);
-        for (uint32_t g = 0; g < op->G; g++) {
-            memcpy(rotated, k + g * E, E * sizeof *rotated); /* k itself is an input and stays as it is */
-            norm_rope(rotated, op, op->w2, cosine, sine);
-            for (uint32_t i = 0; i < E; i++) k_row[g * E + i] = f16_of_f32(rotated[i]);
+        for (uint32_t h = 0; h < op->H; h++) {
+            prepare_head(op, q + h * E, op->w, h, head);
+            turn_head(op, head, cosine, sine, q + h * E);
         }
-        for (uint64_t i = 0; i < n_kv; i++) v_row[i] = f16_of_f32(v[i]);
+        for (uint32_t g = 0; g < op->G; g++) { /* k itself is an input and stays as it is */
+            prepare_head(op, k + g * E, op->w2, g, head);
+            turn_head(op, head, cosine, sine, turned);
+            for (uint32_t i = 0; i < E; i++) k_row[g * E + i] = f16_of_f32(turned[i]);
+        }
+        for (uint64_t i = 0; i < n_kv; i++)
+            v_row[i] = f16_of_f32((float)((double)v[i] + (op->w3 ? (double)floats(op->w3)[i] : 0.0)));
     }
 }
 
@@ -151,6 +167,23 @@ static void swiglu(void *user, uint32_t thread, uint64_t begin, uint64_t end)
     }
 }
 
+static void peak(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    const float *x = cpu_host(j->b, j->op->x);
+    float *y = cpu_host(j->b, j->op->y);
+    (void)thread;
+    for (uint64_t i = begin; i < end; i++) {
+        double sum = 0;
+        for (int c = 0; c < 8; c++) {
+            double a = (double)x[i] + c;
+            for (uint32_t r = 0; r < j->op->C; r++) a = a * 0.75 + 0.25;
+            sum += a;
+        }
+        y[i] = (float)sum;
+    }
+}
+
 void cpu_run_reference(struct cpu_backend *b, const struct op *op)
 {
     struct job job = {.b = b, .op = op, .step = op->step.bytes ? cpu_host(b, op->step) : NULL};
@@ -158,9 +191,11 @@ void cpu_run_reference(struct cpu_backend *b, const struct op *op)
     case OP_EMBED: pool_run(b->pool, op->T, 4, embed, &job); break;
     case OP_RMS_NORM: pool_run(b->pool, op->T, 4, rms_norm, &job); break;
     case OP_MATMUL: pool_run(b->pool, op->w->n, 16, matmul, &job); break;
-    case OP_QK_NORM_ROPE_KV: pool_run(b->pool, op->T, 2, qk_norm_rope_kv, &job); break;
+    case OP_QK_NORM_ROPE_KV:
+    case OP_BIAS_ROPE_KV: pool_run(b->pool, op->T, 2, rope_kv, &job); break;
     case OP_ATTENTION: pool_run(b->pool, (uint64_t)op->T * op->H, 1, attention, &job); break;
     case OP_SWIGLU: pool_run(b->pool, (uint64_t)op->T * op->D, 1024, swiglu, &job); break;
+    case OP_PEAK: pool_run(b->pool, op->D, 16, peak, &job); break;
     case OP_COPY: memcpy(cpu_host(b, op->y), cpu_host(b, op->x), (size_t)op->x.bytes); break;
     case OP_N_KINDS: break;
     }

@@ -26,14 +26,15 @@ struct weight_part {
     struct layout layout;
 };
 
-/* Turns a position of RoPE for one (E, base): [E/2] pairs of words. */
+/* Turns a position of RoPE for one (E, base, factors): [E/2] pairs of words. */
 struct rope_table {
     uint32_t E;
     float base;
+    uint64_t factors; /* their hash; 0: none */
     struct buf buf;
 };
 
-enum { GPU_MAX_ROPE = 8 };
+enum { GPU_MAX_ROPE = 16 };
 
 struct gpu_backend {
     struct backend base;

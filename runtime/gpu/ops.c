@@ -103,12 +103,13 @@ fail:
     return st;
 }
 
-/* base^(-2i/E) / 2 pi turns a position, as 64-bit fractions, high word first. */
-static enum pumice_status rope_table(struct gpu_backend *g, uint32_t E, float base, struct buf *out_buf)
+/* base^(-2i/E) / factors[i] / 2 pi turns a position, as 64-bit fractions, high word first. */
+static enum pumice_status rope_table(struct gpu_backend *g, uint32_t E, const struct rope *rope, struct buf *out_buf)
 {
     enum pumice_status st = PUMICE_OK;
+    const uint64_t factors = rope->factors ? hash_bytes(rope->factors, E / 2 * sizeof *rope->factors, 0) : 0;
     for (uint32_t i = 0; i < g->n_ropes; i++)
-        if (g->ropes[i].E == E && g->ropes[i].base == base) {
+        if (g->ropes[i].E == E && g->ropes[i].base == rope->base && g->ropes[i].factors == factors) {
             *out_buf = g->ropes[i].buf;
             return PUMICE_OK;
         }
@@ -118,13 +119,14 @@ static enum pumice_status rope_table(struct gpu_backend *g, uint32_t E, float ba
         return err_set(PUMICE_UNSUPPORTED, "too many RoPE tables, or heads of %u > 256 dimensions; this model cannot run on "
                        "Vulkan yet, use --device cpu", E);
     for (uint32_t i = 0; i < E / 2; i++) {
-        const double turns = pow((double)base, -2.0 * i / E) / 6.283185307179586476925;
+        const double factor = rope->factors ? (double)rope->factors[i] : 1.0;
+        const double turns = pow((double)rope->base, -2.0 * i / E) / factor / 6.283185307179586476925;
         const double fraction = turns - floor(turns);
         const double high = floor(fraction * 4294967296.0);
         table[2 * i] = (uint32_t)high;
         table[2 * i + 1] = (uint32_t)((fraction * 4294967296.0 - high) * 4294967296.0);
     }
-    *t = (struct rope_table){.E = E, .base = base};
+    *t = (struct rope_table){.E = E, .base = rope->base, .factors = factors};
     TRY(memory_create(&g->memory, MEM_SCRATCH, E * 4ull, "rope table", &t->buf));
     TRY(memory_write(&g->memory, t->buf, 0, table, E * 4ull));
     g->n_ropes++;
@@ -137,16 +139,32 @@ static enum pumice_status qk_norm_rope_kv(struct gpu_backend *g, struct recorder
 {
     enum pumice_status st = PUMICE_OK;
     struct buf turns = {0};
-    TRY(rope_table(g, op->E, op->rope_base, &turns));
+    TRY(rope_table(g, op->E, &op->rope, &turns));
     const struct qk_norm_rope_kv_push push = {.H = op->H, .G = op->G, .eps = op->eps};
-    const bool norm = op->w && op->w2;
-    const uint32_t spec[] = {g->tuning.head_lanes, op->E, norm};
-    struct dispatch d = {.bindings = {out(op->x), in(op->y), in(op->z), in(norm ? op->w->parts[0].buf : turns),
-                                      in(norm ? op->w2->parts[0].buf : turns), out(op->k_cache), out(op->v_cache),
-                                      in(op->step), in(turns)},
+    const uint32_t spec[] = {g->tuning.head_lanes, op->E, op->rope.neighbours};
+    struct dispatch d = {.bindings = {out(op->x), in(op->y), in(op->z), in(op->w->parts[0].buf), in(op->w2->parts[0].buf),
+                                      out(op->k_cache), out(op->v_cache), in(op->step), in(turns)},
                          .push = &push, .groups = {op->H + 2 * op->G, op->T, 1}};
     TRY(pipeline_get(&g->pipelines, g->tuning.shared_reduce ? "qk_norm_rope_kv_shared" : "qk_norm_rope_kv", 9, sizeof push,
                      spec, COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
+static enum pumice_status bias_rope_kv(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct buf turns = {0};
+    TRY(rope_table(g, op->E, &op->rope, &turns));
+    const struct bias_rope_kv_push push = {.H = op->H, .G = op->G};
+    const bool bias = op->w && op->w2 && op->w3;
+    const uint32_t spec[] = {g->tuning.head_lanes, op->E, op->rope.neighbours, bias};
+    struct dispatch d = {.bindings = {out(op->x), in(op->y), in(op->z), in(bias ? op->w->parts[0].buf : turns),
+                                      in(bias ? op->w2->parts[0].buf : turns), in(bias ? op->w3->parts[0].buf : turns),
+                                      out(op->k_cache), out(op->v_cache), in(op->step), in(turns)},
+                         .push = &push, .groups = {op->H + 2 * op->G, op->T, 1}};
+    TRY(pipeline_get(&g->pipelines, "bias_rope_kv", 10, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
     TRY(recorder_dispatch(r, &d));
 fail:
     return st;
@@ -182,6 +200,20 @@ fail:
     return st;
 }
 
+static enum pumice_status peak(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    const uint32_t lanes = g->tuning.norm_lanes;
+    const struct peak_push push = {.n = op->D, .rounds = op->C};
+    const uint32_t spec[] = {lanes};
+    struct dispatch d = {.bindings = {in(op->x), out(op->y)}, .push = &push, .groups = {0, 0, 1}, .flops = op_flops(op, 0)};
+    grid(g, groups(push.n, lanes), &d.groups[0], &d.groups[1]);
+    TRY(pipeline_get(&g->pipelines, "peak", 2, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
 enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const struct op *op)
 {
     enum pumice_status st = PUMICE_OK;
@@ -191,8 +223,10 @@ enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const s
     case OP_RMS_NORM: TRY(rms_norm(g, r, op)); break;
     case OP_MATMUL: TRY(matmul(g, r, op)); break;
     case OP_QK_NORM_ROPE_KV: TRY(qk_norm_rope_kv(g, r, op)); break;
+    case OP_BIAS_ROPE_KV: TRY(bias_rope_kv(g, r, op)); break;
     case OP_ATTENTION: TRY(attention(g, r, op)); break;
     case OP_SWIGLU: TRY(swiglu(g, r, op)); break;
+    case OP_PEAK: TRY(peak(g, r, op)); break;
     case OP_COPY: TRY(recorder_copy(r, op->x, op->y, op->x.bytes)); break;
     case OP_N_KINDS: break;
     }

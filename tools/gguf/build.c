@@ -93,3 +93,13 @@ void key_i32s(struct bytes *b, const char *name, const int32_t *v, size_t n)
     key_array(b, name, GGUF_I32, n);
     for (size_t i = 0; i < n; i++) bytes_u32(b, (uint32_t)v[i]);
 }
+
+void key_f32s(struct bytes *b, const char *name, const float *v, size_t n)
+{
+    key_array(b, name, GGUF_F32, n);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &v[i], sizeof bits);
+        bytes_u32(b, bits);
+    }
+}

@@ -1,4 +1,4 @@
-/* make: a Qwen3 model with random weights and real shapes, streamed tensor by tensor. The weights keep activations
+/* make: a qwen3, qwen2 or llama model with random weights and real shapes, streamed tensor by tensor. The weights keep activations
  * sane and spread the logits over a standard deviation of about 3: matrices have sigma 1/sqrt(K), norms lie near 1, and
  * the two matrices that write to the residual stream are scaled so that all layers together add about as much as the
  * embedding holds. Rounding errors then do not grow from layer to layer, so that two programs can be compared closely.
@@ -11,21 +11,26 @@
 #include <signal.h>
 #include <string.h>
 
-enum { MAX_THREADS = 16, CHUNK_BYTES = 2 << 20, MAX_LAYERS = 512, MAX_WEIGHTS = 3 + 11 * MAX_LAYERS };
+enum { MAX_THREADS = 16, CHUNK_BYTES = 2 << 20, MAX_LAYERS = 512, MAX_WEIGHTS = 3 + 12 * MAX_LAYERS };
 enum { MIXED_Q4_K_M = 1000 }; /* not a tensor type */
 #define LOGIT_SIGMA 3.0f
 #define MAX_TEMPLATE_BYTES (1u << 20)
 
+#define SHAPES                                                                                               \
+    "tiny, tiny-qwen2, tiny-llama, qwen3-0.6b, qwen3-1.7b, qwen3-4b, qwen2.5-0.5b, qwen2.5-1.5b,\n"           \
+    "                     smollm2-135m, smollm2-360m or smollm2-1.7b"
+
 static const char help_text[] =
     "usage: pumice-gguf make --shape SHAPE --type TYPE [OPTION...] -o FILE\n"
     "\n"
-    "Writes a qwen3 model with random weights. The same options give the same bytes, on any number of threads.\n"
+    "Writes a model with random weights, of the architecture that the shape's name tells. The same options give the same bytes, on any number of threads.\n"
     "\n"
-    "  --shape SHAPE      tiny, qwen3-0.6b, qwen3-1.7b or qwen3-4b\n"
-    "  --type TYPE        F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K, or Q4_K_M (Q4_K with some Q6_K); vectors are F32\n"
+    "  --shape SHAPE      " SHAPES "\n"
+    "  --type TYPE        F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K, or Q4_K_M (Q4_K with some Q6_K, and\n"
+    "                     Q8_0 where rows are no multiple of 256); vectors are F32\n"
     "  -o FILE            where to write; a file of that name is replaced when the new one is complete\n"
     "  --seed N           of the random weights (0)\n"
-    "  --vocab FILE       a Hugging Face tokenizer.json; without it 256 bytes and three special tokens\n"
+    "  --vocab FILE       a Hugging Face tokenizer.json; without it bytes and three special tokens\n"
     "  --template FILE    the chat template to embed (plain ChatML)\n"
     "  --name TEXT        general.name (the shape's)\n"
     "  --untied           a separate output.weight instead of the embedding\n"
@@ -38,17 +43,24 @@ static const char chatml[] =
     "{%- for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
     "{%- endfor %}{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{%- endif %}";
 
-/* D, H, G, E, F, V as in ops.h; V 0: the vocabulary's own size. */
+/* D, H, G, E, F, V as in ops.h; V 0: the vocabulary's own size. pre: tokenizer.ggml.pre; NULL: SentencePiece's kind. */
 struct shape {
-    const char *name;
+    const char *name, *arch, *pre;
     uint64_t layers, D, H, G, E, F, V, ctx;
     float rope_base;
 };
 static const struct shape shapes[] = {
-    {"tiny", 2, 256, 4, 2, 64, 512, 0, 4096, 1e6f},
-    {"qwen3-0.6b", 28, 1024, 16, 8, 128, 3072, 151936, 40960, 1e6f},
-    {"qwen3-1.7b", 28, 2048, 16, 8, 128, 6144, 151936, 40960, 1e6f},
-    {"qwen3-4b", 36, 2560, 32, 8, 128, 9728, 151936, 262144, 5e6f},
+    {"tiny", "qwen3", "qwen2", 2, 256, 4, 2, 64, 512, 0, 4096, 1e6f},
+    {"tiny-qwen2", "qwen2", "qwen2", 2, 256, 4, 2, 64, 512, 0, 4096, 1e6f},
+    {"tiny-llama", "llama", NULL, 2, 256, 4, 2, 64, 512, 0, 4096, 1e4f},
+    {"qwen3-0.6b", "qwen3", "qwen2", 28, 1024, 16, 8, 128, 3072, 151936, 40960, 1e6f},
+    {"qwen3-1.7b", "qwen3", "qwen2", 28, 2048, 16, 8, 128, 6144, 151936, 40960, 1e6f},
+    {"qwen3-4b", "qwen3", "qwen2", 36, 2560, 32, 8, 128, 9728, 151936, 262144, 5e6f},
+    {"qwen2.5-0.5b", "qwen2", "qwen2", 24, 896, 14, 2, 64, 4864, 151936, 32768, 1e6f},
+    {"qwen2.5-1.5b", "qwen2", "qwen2", 28, 1536, 12, 2, 128, 8960, 151936, 32768, 1e6f},
+    {"smollm2-135m", "llama", "smollm", 30, 576, 9, 3, 64, 1536, 49152, 8192, 1e5f},
+    {"smollm2-360m", "llama", "smollm", 32, 960, 15, 5, 64, 2560, 49152, 8192, 1e5f},
+    {"smollm2-1.7b", "llama", "smollm", 24, 2048, 32, 32, 64, 8192, 49152, 8192, 1.3e5f},
 };
 
 /* file_type: llama.cpp's number for the whole file. */
@@ -102,7 +114,7 @@ static const struct type *find_type(const char *name)
 static int check_shape(const struct make *m)
 {
     const struct shape *s = &m->shape;
-    const uint32_t block = m->type->type == MIXED_Q4_K_M ? QUANT_K : gguf_type(m->type->type)->block_n;
+    const uint32_t block = gguf_type(m->type->type == MIXED_Q4_K_M ? GGUF_T_Q8_0 : m->type->type)->block_n;
     if (s->H % s->G) return usage("make: --heads must be a multiple of --kv-heads");
     if (s->E % 2) return usage("make: --head-dim must be even");
     if (s->D % block || s->F % block || s->H * s->E % block)
@@ -139,12 +151,12 @@ static int read_options(int argc, char **argv, struct make *m, bool *done)
     };
     int code = options_read(argc, argv, options, COUNT_OF(options), NULL, 0, help_text, done);
     if (code != TOOL_OK || *done) return code;
-    if (!shape) return usage("make: --shape is missing: tiny, qwen3-0.6b, qwen3-1.7b or qwen3-4b");
+    if (!shape) return usage("make: --shape is missing; pumice-gguf make --help lists them");
     if (!type) return usage("make: --type is missing, such as Q4_K_M");
     if (!m->path) return usage("make: -o FILE is missing");
     const struct shape *found = find_shape(shape);
     m->type = find_type(type);
-    if (!found) return usage("make: unknown shape %s: tiny, qwen3-0.6b, qwen3-1.7b or qwen3-4b", shape);
+    if (!found) return usage("make: unknown shape %s; pumice-gguf make --help lists them", shape);
     if (!m->type) return usage("make: unknown type %s: F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K or Q4_K_M", type);
     m->shape = *found;
     const uint64_t *from[] = {&given.layers, &given.D, &given.H, &given.G, &given.E, &given.F, &given.V, &given.ctx};
@@ -153,6 +165,7 @@ static int read_options(int argc, char **argv, struct make *m, bool *done)
     for (size_t i = 0; i < COUNT_OF(from); i++)
         if (*from[i]) *to[i] = *from[i];
     if (!m->name) m->name = m->shape.name;
+    if (m->vocab_path && !m->shape.pre) return usage("make: %s has a vocabulary of its own; leave --vocab out", m->shape.name);
     code = check_shape(m);
     if (code != TOOL_OK || !template_path) return code;
     if (platform_read(template_path, MAX_TEMPLATE_BYTES, &m->template_text, &template_bytes) != PUMICE_OK) return fail();
@@ -172,20 +185,22 @@ static struct weights *add(struct make *m, const char *name, uint64_t n, uint64_
 {
     struct weights *w = &m->weights[m->n_weights++];
     memset(w, 0, sizeof *w);
-    snprintf(w->name, sizeof w->name, "%s.weight", name);
-    w->type = m->type->type != MIXED_Q4_K_M ? m->type->type : large ? GGUF_T_Q6_K : GGUF_T_Q4_K;
+    snprintf(w->name, sizeof w->name, "%s", name);
+    w->type = m->type->type != MIXED_Q4_K_M ? m->type->type : k % QUANT_K ? GGUF_T_Q8_0 : large ? GGUF_T_Q6_K : GGUF_T_Q4_K;
     w->n = n;
     w->k = k;
     w->sigma = sigma;
     return w;
 }
 
-static void add_norm(struct make *m, const char *name, uint64_t k)
+/* Norms lie near 1; biases near 0, as large as what they are added to. */
+static void add_vector(struct make *m, const char *name, uint64_t k)
 {
-    struct weights *w = add(m, name, 1, k, 0.1f, false);
+    const bool bias = strstr(name, ".bias") != NULL;
+    struct weights *w = add(m, name, 1, k, bias ? 1 : 0.1f, false);
     w->type = GGUF_T_F32;
     w->is_vector = true;
-    w->mean = 1;
+    w->mean = bias ? 0 : 1;
 }
 
 static void add_layer(struct make *m, uint64_t layer, float residual)
@@ -195,21 +210,30 @@ static void add_layer(struct make *m, uint64_t layer, float residual)
     const struct {
         const char *name;
         uint64_t n, k;
-        bool large;
+        bool large, writes;
+        const char *arch; /* of only this one */
     } list[] = {
-        {"attn_norm", 0, s->D, false},          {"attn_q", s->H * s->E, s->D, false},
-        {"attn_k", s->G * s->E, s->D, false},   {"attn_v", s->G * s->E, s->D, more},
-        {"attn_output", s->D, s->H * s->E, false}, {"attn_q_norm", 0, s->E, false},
-        {"attn_k_norm", 0, s->E, false},        {"ffn_norm", 0, s->D, false},
-        {"ffn_gate", s->F, s->D, false},        {"ffn_up", s->F, s->D, false},
-        {"ffn_down", s->D, s->F, more},
+        {.name = "attn_norm.weight", .k = s->D},
+        {.name = "attn_q.weight", .n = s->H * s->E, .k = s->D},
+        {.name = "attn_k.weight", .n = s->G * s->E, .k = s->D},
+        {.name = "attn_v.weight", .n = s->G * s->E, .k = s->D, .large = more},
+        {.name = "attn_output.weight", .n = s->D, .k = s->H * s->E, .writes = true},
+        {.name = "attn_q_norm.weight", .k = s->E, .arch = "qwen3"},
+        {.name = "attn_k_norm.weight", .k = s->E, .arch = "qwen3"},
+        {.name = "attn_q.bias", .k = s->H * s->E, .arch = "qwen2"},
+        {.name = "attn_k.bias", .k = s->G * s->E, .arch = "qwen2"},
+        {.name = "attn_v.bias", .k = s->G * s->E, .arch = "qwen2"},
+        {.name = "ffn_norm.weight", .k = s->D},
+        {.name = "ffn_gate.weight", .n = s->F, .k = s->D},
+        {.name = "ffn_up.weight", .n = s->F, .k = s->D},
+        {.name = "ffn_down.weight", .n = s->D, .k = s->F, .large = more, .writes = true},
     };
     for (size_t i = 0; i < COUNT_OF(list); i++) {
         char name[48];
+        if (list[i].arch && strcmp(list[i].arch, s->arch) != 0) continue;
         snprintf(name, sizeof name, "blk.%llu.%s", (unsigned long long)layer, list[i].name);
-        const bool writes = strcmp(list[i].name, "attn_output") == 0 || strcmp(list[i].name, "ffn_down") == 0;
-        if (list[i].n == 0) add_norm(m, name, list[i].k);
-        else add(m, name, list[i].n, list[i].k, (writes ? residual : 1) / sqrtf((float)list[i].k), list[i].large);
+        if (list[i].n == 0) add_vector(m, name, list[i].k);
+        else add(m, name, list[i].n, list[i].k, (list[i].writes ? residual : 1) / sqrtf((float)list[i].k), list[i].large);
     }
 }
 
@@ -221,11 +245,11 @@ static enum pumice_status plan_weights(struct make *m)
     if (!m->weights) return err_memory("the tensor directory", MAX_WEIGHTS * sizeof *m->weights);
     const float sigma = LOGIT_SIGMA / sqrtf((float)s->D); /* of the matrix that makes the logits */
     const float embedding = m->untied ? 1 / sqrtf((float)s->D) : sigma;
-    add(m, "token_embd", s->V, s->D, embedding, !m->untied);
+    add(m, "token_embd.weight", s->V, s->D, embedding, !m->untied);
     for (uint64_t i = 0; i < s->layers; i++) add_layer(m, i, 2 * embedding / sqrtf(2 * (float)s->layers));
-    add_norm(m, "output_norm", s->D);
+    add_vector(m, "output_norm.weight", s->D);
     m->weights[m->n_weights - 1].random_sign = true;
-    if (m->untied) add(m, "output", s->V, s->D, sigma, true);
+    if (m->untied) add(m, "output.weight", s->V, s->D, sigma, true);
     for (size_t i = 0; i < m->n_weights; i++) {
         struct weights *w = &m->weights[i];
         w->bytes = w->n * quant_row_bytes(w->type, w->k);
@@ -236,34 +260,43 @@ static enum pumice_status plan_weights(struct make *m)
     return PUMICE_OK;
 }
 
+/* The key of the shape's architecture: "qwen3.block_count". */
+static const char *own(const struct shape *s, const char *what)
+{
+    static char key[96];
+    snprintf(key, sizeof key, "%s.%s", s->arch, what);
+    return key;
+}
+
 static void put_metadata(const struct make *m, struct bytes *b)
 {
     const struct shape *s = &m->shape;
     const struct vocab *v = &m->vocab;
-    key_str(b, "general.architecture", "qwen3");
+    key_str(b, "general.architecture", s->arch);
     key_str(b, "general.name", m->name);
     key_u32(b, "general.file_type", m->type->file_type);
     key_u32(b, "general.quantization_version", 2);
     key_u32(b, "general.alignment", (uint32_t)m->alignment);
-    key_u32(b, "qwen3.block_count", (uint32_t)s->layers);
-    key_u32(b, "qwen3.context_length", (uint32_t)s->ctx);
-    key_u32(b, "qwen3.embedding_length", (uint32_t)s->D);
-    key_u32(b, "qwen3.feed_forward_length", (uint32_t)s->F);
-    key_u32(b, "qwen3.attention.head_count", (uint32_t)s->H);
-    key_u32(b, "qwen3.attention.head_count_kv", (uint32_t)s->G);
-    key_u32(b, "qwen3.attention.key_length", (uint32_t)s->E);
-    key_u32(b, "qwen3.attention.value_length", (uint32_t)s->E);
-    key_f32(b, "qwen3.attention.layer_norm_rms_epsilon", 1e-6f);
-    key_f32(b, "qwen3.rope.freq_base", s->rope_base);
-    key_str(b, "tokenizer.ggml.model", "gpt2");
-    key_str(b, "tokenizer.ggml.pre", "qwen2");
+    key_u32(b, own(s, "block_count"), (uint32_t)s->layers);
+    key_u32(b, own(s, "context_length"), (uint32_t)s->ctx);
+    key_u32(b, own(s, "embedding_length"), (uint32_t)s->D);
+    key_u32(b, own(s, "feed_forward_length"), (uint32_t)s->F);
+    key_u32(b, own(s, "attention.head_count"), (uint32_t)s->H);
+    key_u32(b, own(s, "attention.head_count_kv"), (uint32_t)s->G);
+    key_u32(b, own(s, "attention.key_length"), (uint32_t)s->E);
+    key_u32(b, own(s, "attention.value_length"), (uint32_t)s->E);
+    key_f32(b, own(s, "attention.layer_norm_rms_epsilon"), 1e-6f);
+    key_f32(b, own(s, "rope.freq_base"), s->rope_base);
+    key_str(b, "tokenizer.ggml.model", s->pre ? "gpt2" : "llama");
+    key_str(b, "tokenizer.ggml.pre", s->pre ? s->pre : "default");
     key_strs(b, "tokenizer.ggml.tokens", v->tokens, v->n);
     key_i32s(b, "tokenizer.ggml.token_type", v->types, v->n);
-    key_strs(b, "tokenizer.ggml.merges", v->merges, v->n_merges);
+    if (s->pre) key_strs(b, "tokenizer.ggml.merges", v->merges, v->n_merges);
+    else key_f32s(b, "tokenizer.ggml.scores", v->scores, v->n);
     if (v->eos >= 0) key_u32(b, "tokenizer.ggml.eos_token_id", (uint32_t)v->eos);
     if (v->bos >= 0) key_u32(b, "tokenizer.ggml.padding_token_id", (uint32_t)v->bos);
     if (v->bos >= 0) key_u32(b, "tokenizer.ggml.bos_token_id", (uint32_t)v->bos);
-    key_bool(b, "tokenizer.ggml.add_bos_token", false);
+    if (s->pre) key_bool(b, "tokenizer.ggml.add_bos_token", false); /* else the kind of vocabulary says that it does */
     key_str(b, "tokenizer.chat_template", m->chat_template);
 }
 enum { N_METADATA = 25 };
@@ -271,7 +304,7 @@ enum { N_METADATA = 25 };
 static enum pumice_status build_header(const struct make *m, struct bytes *b)
 {
     static const uint8_t zeros[65536];
-    const uint64_t n_values = N_METADATA - (m->vocab.eos < 0 ? 1u : 0u) - (m->vocab.bos < 0 ? 2u : 0u);
+    const uint64_t n_values = N_METADATA - (m->vocab.eos < 0 ? 1u : 0u) - (m->vocab.bos < 0 ? 2u : 0u) - (m->shape.pre ? 0u : 1u);
     uint64_t end = 0;
     bytes_put(b, "GGUF", 4);
     bytes_u32(b, 3);
@@ -367,7 +400,7 @@ static enum pumice_status make(struct make *m)
     struct platform_writer *to = NULL;
     struct bytes header = {0};
     const uint64_t start = platform_now_ns();
-    TRY(vocab_open(m->vocab_path, m->shape.V, &m->vocab));
+    TRY(vocab_open(m->vocab_path, m->shape.V, m->shape.pre == NULL, &m->vocab));
     m->shape.V = m->vocab.n;
     TRY(plan_weights(m));
     TRY(build_header(m, &header));

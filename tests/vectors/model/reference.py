@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """MODEL.md once more, in numpy and double precision, written from that page and not from the C sources.
 
-usage: qwen3_reference.py MODEL.gguf TOKENS OUTPUT
-MODEL.gguf: F32 tensors only (test_model --dump makes it). TOKENS: comma-separated ids. Writes for a few prefixes the
+usage: reference.py MODEL.gguf TOKENS OUTPUT
+MODEL.gguf: qwen3, qwen2 or llama, F32 tensors only (test_model --dump makes it). TOKENS: comma-separated ids. Writes for a few prefixes the
 logits after their last token: lines `prefix n`, then V lines of one number each.
 """
 import struct
@@ -65,12 +65,13 @@ def rms(x, w, eps):
     return x / np.sqrt((x * x).mean(-1, keepdims=True) + eps) * w
 
 
-def rope(a, base):  # a [T, heads, E] at positions 0..T-1
+def rope(a, base, factors, neighbours):  # a [T, heads, E] at positions 0..T-1
     t, _, e = a.shape
-    theta = np.arange(t)[:, None] * base ** (-2.0 * np.arange(e // 2) / e)
-    c, s = np.cos(theta)[:, None, :], np.sin(theta)[:, None, :]
-    lo, hi = a[..., :e // 2], a[..., e // 2:]
-    return np.concatenate([lo * c - hi * s, lo * s + hi * c], -1)
+    theta = np.arange(t)[:, None] * base ** (-2.0 * np.arange(e // 2) / e) / factors
+    turn = np.exp(1j * theta)[:, None, :]
+    z = a[..., 0::2] + 1j * a[..., 1::2] if neighbours else a[..., :e // 2] + 1j * a[..., e // 2:]
+    z = z * turn
+    return np.stack([z.real, z.imag], -1).reshape(a.shape) if neighbours else np.concatenate([z.real, z.imag], -1)
 
 
 def half(x):
@@ -79,20 +80,27 @@ def half(x):
 
 def logits(meta, w, ids):
     """Of every position: [T, V]. Without a cache: all positions at once, with a mask."""
-    n = lambda key: meta["qwen3." + key]
+    arch = meta["general.architecture"]
+    n = lambda key: meta[f"{arch}.{key}"]
     heads, groups, e = n("attention.head_count"), n("attention.head_count_kv"), n("attention.key_length")
     eps, base = float(n("attention.layer_norm_rms_epsilon")), float(n("rope.freq_base"))
+    factors = w.get("rope_freqs.weight", np.ones(e // 2))
+    if n("rope.scaling.type") == "linear":
+        factors = factors * n("rope.scaling.factor")
     x = w["token_embd.weight"][ids]
     t = len(ids)
     mask = np.where(np.arange(t)[None, :] > np.arange(t)[:, None], -np.inf, 0.0)
     for layer in range(n("block_count")):
-        p = lambda name: w[f"blk.{layer}.{name}.weight"]
+        p = lambda name, kind="weight": w[f"blk.{layer}.{name}.{kind}"]
+        bias = lambda name: p(name, "bias") if arch == "qwen2" else 0.0
+        norm = lambda a, name: rms(a, p(name), eps) if arch == "qwen3" else a
+        turn = lambda a: rope(a, base, factors, arch == "llama")
         a = rms(x, p("attn_norm"), eps)
-        q = (a @ p("attn_q").T).reshape(t, heads, e)
-        k = (a @ p("attn_k").T).reshape(t, groups, e)
-        v = half((a @ p("attn_v").T).reshape(t, groups, e))
-        q = rope(rms(q, p("attn_q_norm"), eps), base)
-        k = half(rope(rms(k, p("attn_k_norm"), eps), base))
+        q = (a @ p("attn_q").T + bias("attn_q")).reshape(t, heads, e)
+        k = (a @ p("attn_k").T + bias("attn_k")).reshape(t, groups, e)
+        v = half((a @ p("attn_v").T + bias("attn_v")).reshape(t, groups, e))
+        q = turn(norm(q, "attn_q_norm"))
+        k = half(turn(norm(k, "attn_k_norm")))
         k, v = (np.repeat(c, heads // groups, axis=1) for c in (k, v))
         s = np.einsum("the,phe->htp", q, k) / np.sqrt(e) + mask
         s = np.exp(s - s.max(-1, keepdims=True))
@@ -110,7 +118,7 @@ def main():
     ids = [int(i) for i in sys.argv[2].split(",")]
     out = logits(meta, tensors, ids)
     with open(sys.argv[3], "w", encoding="ascii") as f:
-        f.write(f"# qwen3_reference.py, numpy {np.__version__}, Python {sys.version.split()[0]}\n")
+        f.write(f"# reference.py, numpy {np.__version__}, Python {sys.version.split()[0]}\n")
         f.write(f"tokens {len(ids)} {' '.join(map(str, ids))}\n")
         for prefix in sorted({1, 2, len(ids) // 2, len(ids)}):
             f.write(f"prefix {prefix}\n")

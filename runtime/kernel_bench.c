@@ -1,0 +1,351 @@
+/* kernel_bench: every kernel at the shapes of a model: time, bytes and operations a second, share of what the device can,
+ * and the error against the reference. See pumice_bench_kernels.
+ *
+ * An op is recorded many times into one plan, over as many copies of its weight as no cache holds, and the plan is run
+ * until the times are steady. Where the device has timestamps they are used, else the clock around the plan. */
+#include "gguf.h"
+#include "kernel_rig.h"
+#include "model.h"
+#include "quant.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MAX_ROWS = 256,
+    MAX_COPIES = 64,
+    MAX_OPS = 256, /* in a plan */
+    N_SAMPLES = 15,
+    PEAK_N = 1 << 20,
+    PEAK_ROUNDS = 256
+};
+#define COLD_BYTES        ((uint64_t)256 << 20) /* more than last-level caches have */
+#define COLD_BYTES_HOST   ((uint64_t)96 << 20)
+#define SAMPLE_NS         2000000.0   /* a plan takes at least this */
+#define ROW_NS            1500000000u /* a row takes about this at most */
+#define REFERENCE_MULTIPLIES 3e8      /* more would keep the double-precision reference busy too long */
+
+struct matrix {
+    uint32_t type, n, k;
+};
+
+struct shapes {
+    const char *name;
+    uint32_t D, H, G, E, F;
+    struct matrix matrices[16];
+    uint32_t n_matrices;
+    struct matrix embed;
+    bool bias; /* BIAS_ROPE_KV in the place of QK_NORM_ROPE_KV */
+};
+
+/* Q4_K_M files of these models: half of the value and down matrices, and the output, are Q6_K. */
+#define QWEN3(name_, D_, H_, G_, F_)                                                                                      \
+    {.name = name_, .D = D_, .H = H_, .G = G_, .E = 128, .F = F_, .n_matrices = 7,                                         \
+     .matrices = {{GGUF_T_Q4_K, (H_)*128, D_}, {GGUF_T_Q4_K, (G_)*128, D_}, {GGUF_T_Q6_K, (G_)*128, D_}, {GGUF_T_Q4_K, D_, (H_)*128},  \
+                  {GGUF_T_Q4_K, F_, D_}, {GGUF_T_Q6_K, D_, F_}, {GGUF_T_Q6_K, 151936, D_}},                                \
+     .embed = {GGUF_T_Q6_K, 151936, D_}}
+static const struct shapes named[] = {QWEN3("qwen3-4b", 2560, 32, 8, 9728), QWEN3("qwen3-0.6b", 1024, 16, 8, 3072)};
+
+struct bench {
+    struct backend_options options;
+    struct kernel_rig rig; /* [0] measured */
+    struct arena weights;  /* bytes that a back end may use in place */
+    struct pumice_device_info device;
+    struct pumice_ceilings ceilings;
+    const char *only;
+    void (*report)(void *user, const struct pumice_kernel_row *row);
+    void *user;
+    bool host; /* the processor's memory and caches */
+};
+
+/* --- time ------------------------------------------------------------------------------------------------------------ */
+
+static uint64_t device_ns(struct backend *b, enum op_kind kind)
+{
+    struct pumice_perf_row rows[OP_N_KINDS];
+    size_t n = COUNT_OF(rows);
+    b->calls->perf(b, rows, &n);
+    for (size_t i = 0; i < MIN(n, COUNT_OF(rows)); i++)
+        if (strcmp(rows[i].op, op_kind_name(kind)) == 0) return rows[i].ns;
+    return 0;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* A plan of n_ops times ops[i % n_copies]. */
+static enum pumice_status make_plan(struct backend *b, const struct op *ops, uint32_t n_copies, uint32_t n_ops, struct plan **out)
+{
+    enum pumice_status st = PUMICE_OK;
+    TRY(b->calls->plan_begin(b, "kernel bench", out));
+    for (uint32_t i = 0; i < n_ops; i++) TRY(b->calls->record(*out, &ops[i % n_copies]));
+    TRY(b->calls->plan_end(*out));
+fail:
+    return st;
+}
+
+/* One run of the plan: ns an op. */
+static enum pumice_status time_plan(struct backend *b, struct plan *p, enum op_kind kind, uint32_t n_ops, double *ns)
+{
+    enum pumice_status st = PUMICE_OK;
+    const uint64_t before = device_ns(b, kind), begin = platform_now_ns();
+    TRY(b->calls->plan_run(p));
+    const uint64_t wall = platform_now_ns() - begin, own = device_ns(b, kind) - before;
+    *ns = (double)(own ? own : wall) / n_ops;
+fail:
+    return st;
+}
+
+/* Median and half the distance between the quartiles, ns an op. */
+static enum pumice_status measure(struct backend *b, const struct op *ops, uint32_t n_copies, double *median, double *spread)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct plan *p = NULL;
+    double samples[N_SAMPLES], first = 0;
+    uint32_t n = 0;
+    TRY(make_plan(b, ops, n_copies, n_copies, &p));
+    TRY(time_plan(b, p, ops->kind, n_copies, &first)); /* warms up: pipelines, pages */
+    TRY(time_plan(b, p, ops->kind, n_copies, &first));
+    const double wanted = SAMPLE_NS / MAX(first, 1.0);
+    uint32_t n_ops = wanted < MAX_OPS ? (uint32_t)wanted : (uint32_t)MAX_OPS;
+    n_ops = MAX(n_ops, n_copies);
+    if (n_ops != n_copies) {
+        b->calls->plan_destroy(p);
+        p = NULL;
+        TRY(make_plan(b, ops, n_copies, n_ops, &p));
+        TRY(time_plan(b, p, ops->kind, n_ops, &first));
+    }
+    const uint64_t end = platform_now_ns() + ROW_NS;
+    while (n < N_SAMPLES && (n < 3 || platform_now_ns() < end)) TRY(time_plan(b, p, ops->kind, n_ops, &samples[n++]));
+    qsort(samples, n, sizeof *samples, compare_doubles);
+    *median = n % 2 ? samples[n / 2] : (samples[n / 2 - 1] + samples[n / 2]) / 2;
+    *spread = (samples[n - 1 - n / 4] - samples[n / 4]) / 2;
+fail:
+    b->calls->plan_destroy(p);
+    return st;
+}
+
+/* --- rows -------------------------------------------------------------------------------------------------------------- */
+
+/* The error at this shape, of fewer rows of the matrix or a shorter past where the reference would take too long. */
+static enum pumice_status error_of(struct bench *b, struct kernel_row row, double *nmse)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct pumice_selftest_row result = {0};
+    const struct backend_options reference = {.device = "reference"};
+    const double a_row = (double)row.T * row.K, a_position = 2.0 * row.T * row.H * row.E;
+    if (row.kind == OP_MATMUL && a_row * row.N > REFERENCE_MULTIPLIES) row.N = MAX(64u, (uint32_t)(REFERENCE_MULTIPLIES / a_row));
+    if (row.kind == OP_ATTENTION && a_position * row.past > REFERENCE_MULTIPLIES) row.past = (uint32_t)(REFERENCE_MULTIPLIES / a_position);
+    if (row.kind == OP_EMBED) row.N = MIN(row.N, 4096u);
+    row.limit = 1;
+    if (!b->rig.side[1]) TRY(cpu_backend_create(&reference, &b->rig.side[1]));
+    b->rig.n_sides = 2;
+    TRY(kernel_run_row(&b->rig, &row, &result));
+    *nmse = result.ok ? result.nmse : NAN;
+fail:
+    b->rig.n_sides = 1;
+    return st;
+}
+
+/* One row: time on the device with `copies` of the weight, already there. */
+static enum pumice_status bench_row(struct bench *b, const struct kernel_row *row, const struct weight *copies, uint32_t n_copies)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct backend *device = b->rig.side[0];
+    struct kernel_call call = {0};
+    struct pumice_kernel_row out = {.n_tokens = row->T, .n_past = row->past};
+    struct op ops[MAX_COPIES];
+    struct buf step = {0};
+    struct kernel_row bare = *row;
+    kernel_name(row, "", out.name, sizeof out.name);
+    out.name[strlen(out.name) - 3] = 0; /* the variant's brackets */
+    out.op = op_kind_name(row->kind);
+    out.type = row->kind == OP_MATMUL || row->kind == OP_EMBED ? gguf_type(row->type)->name : "";
+    if (b->only && !strstr(out.name, b->only)) return PUMICE_OK;
+    if (n_copies) bare.N = 1; /* its weight is not used */
+    TRY(kernel_step(device, row, &step));
+    TRY(kernel_prepare(&b->rig, &bare, &call));
+    if (row->kind == OP_MATMUL) { /* outputs for all rows */
+        TRY(device->calls->buffer_create(device, MEM_SCRATCH, (uint64_t)row->T * row->N * 4, "bench y", &call.op[0].y));
+    }
+    for (uint32_t i = 0; i < MAX(n_copies, 1u); i++) {
+        ops[i] = call.op[0];
+        ops[i].step = step;
+        if (n_copies) ops[i].w = &copies[i];
+    }
+    TRY(measure(device, ops, MAX(n_copies, 1u), &out.median_ns, &out.spread_ns));
+    out.bytes = op_bytes(&ops[0], row->past);
+    out.flops = op_flops(&ops[0], row->past);
+    const double memory_ns = b->ceilings.bytes_per_s > 0 ? (double)out.bytes * 1e9 / b->ceilings.bytes_per_s : 0;
+    const double compute_ns = b->ceilings.f32_flops_per_s > 0 ? out.flops * 1e9 / b->ceilings.f32_flops_per_s : 0;
+    out.memory_bound = memory_ns >= compute_ns;
+    out.share = MAX(memory_ns, compute_ns) / out.median_ns;
+fail:
+    if (row->kind == OP_MATMUL && call.op[0].y.bytes && call.y && call.op[0].y.memory != call.y->buf[0].memory)
+        device->calls->buffer_destroy(device, &call.op[0].y);
+    if (step.bytes) device->calls->buffer_destroy(device, &step);
+    kernel_clear(&b->rig);
+    if (st != PUMICE_OK) return st;
+    st = error_of(b, *row, &out.nmse);
+    if (st == PUMICE_OK) b->report(b->user, &out);
+    return st;
+}
+
+static enum pumice_status open_device(struct bench *b)
+{
+    const enum pumice_status st = backend_create(&b->options, &b->rig.side[0]);
+    if (st == PUMICE_OK) b->rig.side[0]->calls->info(b->rig.side[0], &b->device);
+    return st;
+}
+
+static void close_device(struct bench *b)
+{
+    if (b->rig.side[0]) b->rig.side[0]->calls->destroy(b->rig.side[0]);
+    b->rig.side[0] = NULL;
+}
+
+/* All rows of one matrix. Weights live as long as their back end, so that it is opened anew for each. */
+static enum pumice_status bench_matrix(struct bench *b, const struct matrix *m, enum op_kind kind, const uint32_t *Ts, size_t n_Ts)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct weight copies[MAX_COPIES];
+    const uint64_t bytes = (uint64_t)m->n * quant_row_bytes(m->type, m->k);
+    const uint64_t cold = b->host ? COLD_BYTES_HOST : COLD_BYTES;
+    const uint32_t n_copies = kind == OP_EMBED ? 1 : (uint32_t)MAX(1u, MIN(cold / bytes + 1, (uint64_t)MAX_COPIES));
+    char name[96];
+    bool wanted = !b->only;
+    for (size_t i = 0; i < n_Ts && !wanted; i++) {
+        kernel_name(&(struct kernel_row){.kind = kind, .type = m->type, .T = Ts[i], .N = m->n, .K = m->k}, "", name, sizeof name);
+        wanted = strstr(name, b->only) != NULL;
+    }
+    if (!wanted) return PUMICE_OK;
+    TRY(open_device(b));
+    for (uint32_t i = 0; i < n_copies; i++) {
+        const struct arena keep = b->rig.arena;
+        b->rig.arena = b->weights;
+        st = kernel_weight(&b->rig, m->type, m->n, m->k, &copies[i]);
+        b->weights = b->rig.arena;
+        b->rig.arena = keep;
+        TRY(st);
+    }
+    TRY(b->rig.side[0]->calls->weights_done(b->rig.side[0]));
+    for (size_t i = 0; i < n_Ts; i++) {
+        const struct kernel_row row = {.kind = kind, .type = m->type, .T = Ts[i], .N = m->n, .K = m->k};
+        TRY(bench_row(b, &row, copies, n_copies));
+    }
+fail:
+    close_device(b);
+    arena_fini(&b->weights);
+    return st;
+}
+
+static enum pumice_status bench_rest(struct bench *b, const struct shapes *s, const uint32_t *Ts, size_t n_Ts)
+{
+    enum pumice_status st = PUMICE_OK;
+    static const uint32_t pasts[] = {0, 1024, 8192};
+    const enum op_kind rope = s->bias ? OP_BIAS_ROPE_KV : OP_QK_NORM_ROPE_KV;
+    TRY(open_device(b));
+    for (size_t i = 0; i < n_Ts; i++) {
+        const uint32_t T = Ts[i];
+        TRY(bench_row(b, &(struct kernel_row){.kind = OP_RMS_NORM, .T = T, .K = s->D}, NULL, 0));
+        TRY(bench_row(b, &(struct kernel_row){.kind = OP_SWIGLU, .T = T, .K = s->F}, NULL, 0));
+        TRY(bench_row(b, &(struct kernel_row){.kind = rope, .T = T, .H = s->H, .G = s->G, .E = s->E, .past = 100}, NULL, 0));
+        for (size_t p = 0; p < COUNT_OF(pasts); p++)
+            TRY(bench_row(b, &(struct kernel_row){.kind = OP_ATTENTION, .T = T, .H = s->H, .G = s->G, .E = s->E, .past = pasts[p]},
+                          NULL, 0));
+    }
+fail:
+    close_device(b);
+    return st;
+}
+
+/* --- ceilings and shapes ------------------------------------------------------------------------------------------------- */
+
+static enum pumice_status measure_ceilings(struct bench *b)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct backend *d = b->rig.side[0];
+    struct buf x = {0}, y = {0};
+    double ns = 0, spread = 0;
+    const uint64_t bytes = b->host ? COLD_BYTES_HOST : COLD_BYTES;
+    TRY(d->calls->buffer_create(d, MEM_SCRATCH, bytes / 2, "ceiling x", &x));
+    TRY(d->calls->buffer_create(d, MEM_SCRATCH, bytes / 2, "ceiling y", &y));
+    const struct op copy = {.kind = OP_COPY, .label = "copy", .x = x, .y = y};
+    TRY(measure(d, &copy, 1, &ns, &spread));
+    b->ceilings.bytes_per_s = (double)op_bytes(&copy, 0) * 1e9 / ns;
+    if (b->device.kind == PUMICE_DEVICE_CPU) goto fail; /* its own kernels are not made of such loops */
+    const struct op peak = {.kind = OP_PEAK, .label = "peak", .x = x, .y = y, .D = b->host ? PEAK_N / 16 : PEAK_N, .C = PEAK_ROUNDS};
+    TRY(measure(d, &peak, 1, &ns, &spread));
+    b->ceilings.f32_flops_per_s = op_flops(&peak, 0) * 1e9 / ns;
+fail:
+    d->calls->buffer_destroy(d, &x);
+    d->calls->buffer_destroy(d, &y);
+    return st;
+}
+
+static void add_matrix(struct shapes *s, const struct gguf_tensor *t)
+{
+    const struct matrix m = {.type = t->type, .n = (uint32_t)t->dims[1], .k = (uint32_t)t->dims[0]};
+    for (uint32_t i = 0; i < s->n_matrices; i++)
+        if (memcmp(&s->matrices[i], &m, sizeof m) == 0) return;
+    if (s->n_matrices < COUNT_OF(s->matrices)) s->matrices[s->n_matrices++] = m;
+}
+
+/* The distinct matrices of a file. */
+static enum pumice_status shapes_of(struct pumice_model *m, struct shapes *s)
+{
+    enum pumice_status st = PUMICE_OK;
+    TRY(model_bind(m));
+    *s = (struct shapes){.name = "file", .D = m->h.D, .H = m->h.H, .G = m->h.G, .E = m->h.E, .F = m->h.F};
+    for (uint32_t i = 0; i < m->h.n_layers; i++) {
+        const struct layer_tensors *l = &m->layers[i];
+        const struct gguf_tensor *const all[] = {l->q, l->k, l->v, l->o, l->gate, l->up, l->down};
+        for (size_t j = 0; j < COUNT_OF(all); j++) add_matrix(s, all[j]);
+    }
+    add_matrix(s, m->output);
+    s->bias = m->layers[0].q_norm == NULL;
+    s->embed = (struct matrix){m->embed->type, (uint32_t)m->embed->dims[1], (uint32_t)m->embed->dims[0]};
+fail:
+    return st;
+}
+
+enum pumice_status pumice_bench_kernels(const struct pumice_engine_params *params, struct pumice_model *model, const char *shapes,
+                                        const char *only, void (*report)(void *user, const struct pumice_kernel_row *row),
+                                        void *user, struct pumice_ceilings *ceilings)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct bench b = {.options = {.device = params ? params->device : NULL, .perf = true,
+                                  .n_threads = params ? params->n_threads : 0},
+                      .rig = {.n_sides = 1, .random = 1}, .only = only, .report = report, .user = user};
+    struct shapes s = named[0];
+    uint32_t Ts[4] = {1, 4, 16};
+    memset(ceilings, 0, sizeof *ceilings);
+    TRY(open_device(&b));
+    b.host = b.device.kind == PUMICE_DEVICE_CPU || b.device.kind == PUMICE_DEVICE_SOFTWARE;
+    Ts[3] = MAX(17u, b.rig.side[0]->calls->chunk_tokens(b.rig.side[0]));
+    TRY(measure_ceilings(&b));
+    close_device(&b);
+    *ceilings = b.ceilings;
+    if (model) {
+        TRY(shapes_of(model, &s));
+    } else {
+        const char *wanted = shapes ? shapes : b.host ? "qwen3-0.6b" : "qwen3-4b";
+        size_t i = 0;
+        while (i < COUNT_OF(named) && strcmp(named[i].name, wanted) != 0) i++;
+        if (i == COUNT_OF(named)) TRY(err_set(PUMICE_ARGUMENT, "there are no shapes '%s'; there are qwen3-4b and qwen3-0.6b", wanted));
+        s = named[i];
+    }
+    for (uint32_t i = 0; i < s.n_matrices; i++) TRY(bench_matrix(&b, &s.matrices[i], OP_MATMUL, Ts, COUNT_OF(Ts)));
+    TRY(bench_matrix(&b, &s.embed, OP_EMBED, (const uint32_t[]){1, Ts[3]}, 2));
+    TRY(bench_rest(&b, &s, (const uint32_t[]){1, Ts[3]}, 2));
+fail:
+    close_device(&b);
+    if (b.rig.side[1]) b.rig.side[1]->calls->destroy(b.rig.side[1]);
+    arena_fini(&b.rig.arena);
+    return st;
+}

@@ -1,0 +1,302 @@
+/* kernel_rig: see kernel_rig.h. */
+#include "kernel_rig.h"
+#include "quant.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { GUARD = 256, MAX_OWN_ROWS = 257 };
+
+/* --- inputs --------------------------------------------------------------------------------------------- */
+
+static uint64_t next_random(uint64_t *state) /* splitmix64 */
+{
+    return mix_u64(*state += 0x9e3779b97f4a7c15u);
+}
+
+static float random_value(uint64_t *state)
+{
+    const uint64_t r = next_random(state);
+    const float v = (float)((double)(r >> 11) * 0x1p-53 * 2.0 - 1.0);
+    return (r & 127) == 0 ? v * 20.0f : v;
+}
+
+static const uint32_t nan_bits = 0x7fc0dead;
+
+enum fill { FILL_RANDOM, FILL_NAN, FILL_HALVES };
+
+static enum pumice_status twin_create(struct kernel_rig *g, uint64_t n, enum fill fill, bool output, struct kernel_twin **out)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct kernel_twin *t = &g->twins[g->n_twins++];
+    const uint64_t each = fill == FILL_HALVES ? 2 : 4;
+    *t = (struct kernel_twin){.n_bytes = (n * each + 3) / 4 * 4, .output = output, .half = fill == FILL_HALVES};
+    const uint64_t whole = t->n_bytes + 2 * GUARD;
+    t->bytes = arena_alloc(&g->arena, whole, 1);
+    if (!t->bytes) return err_memory("the self-test", whole);
+    for (uint64_t i = 0; i + 4 <= whole; i += 4) memcpy(t->bytes + i, &nan_bits, 4);
+    for (uint64_t i = 0; i < n; i++) {
+        const float v = random_value(&g->random);
+        const uint16_t h = f16_of_f32(v);
+        if (fill == FILL_RANDOM) memcpy(t->bytes + GUARD + i * 4, &v, 4);
+        if (fill == FILL_HALVES) memcpy(t->bytes + GUARD + i * 2, &h, 2);
+    }
+    for (uint32_t s = 0; s < g->n_sides; s++) {
+        TRY(g->side[s]->calls->buffer_create(g->side[s], MEM_SCRATCH, whole, "self-test", &t->whole[s]));
+        TRY(g->side[s]->calls->buffer_write(g->side[s], t->whole[s], 0, t->bytes, whole));
+        t->buf[s] = (struct buf){.memory = t->whole[s].memory, .offset = t->whole[s].offset + GUARD, .bytes = t->n_bytes};
+    }
+    *out = t;
+fail:
+    return st;
+}
+
+/* Types that quant.h only reads get random blocks, with halves where the scales lie that are neither huge nor NaN. */
+static void random_blocks(struct kernel_rig *g, uint32_t type, uint8_t *row, uint64_t bytes)
+{
+    static const struct {
+        uint32_t type;
+        int at[2]; /* -1: none */
+    } scales[] = {{GGUF_T_Q4_1, {0, 2}},    {GGUF_T_Q5_0, {0, -1}},  {GGUF_T_Q5_1, {0, 2}}, {GGUF_T_IQ4_NL, {0, -1}},
+                  {GGUF_T_IQ4_XS, {0, -1}}, {GGUF_T_Q2_K, {80, 82}}, {GGUF_T_Q3_K, {108, -1}}};
+    const uint32_t block = gguf_type(type)->block_bytes;
+    for (uint64_t i = 0; i < bytes; i++) row[i] = (uint8_t)(next_random(&g->random) >> 32);
+    for (size_t t = 0; t < COUNT_OF(scales); t++)
+        for (uint64_t b = 0; scales[t].type == type && b < bytes / block; b++)
+            for (int i = 0; i < 2; i++) {
+                const uint16_t half = f16_of_f32(0.05f * random_value(&g->random));
+                if (scales[t].at[i] >= 0) memcpy(row + b * block + scales[t].at[i], &half, sizeof half);
+            }
+}
+
+/* n = 0: a vector. */
+enum pumice_status kernel_weight(struct kernel_rig *g, uint32_t type, uint32_t n, uint32_t k, struct weight *out)
+{
+    enum pumice_status st = PUMICE_OK;
+    const uint64_t row_bytes = quant_row_bytes(type, k);
+    const bool vector = n == 0;
+    n = MAX(n, 1u);
+    const uint32_t n_own = MIN(n, (uint32_t)MAX_OWN_ROWS); /* the others repeat them: making rows is slow */
+    uint8_t *rows = arena_alloc(&g->arena, n, row_bytes);
+    float *x = arena_alloc(&g->arena, k, sizeof *x);
+    if (!rows || !x) return err_memory("the self-test", n * row_bytes);
+    for (uint32_t r = 0; r < n_own; r++) {
+        for (uint32_t i = 0; i < k; i++) x[i] = random_value(&g->random);
+        if (quant_can_quantize(type)) quant_quantize_row(type, x, rows + r * row_bytes, k);
+        else random_blocks(g, type, rows + r * row_bytes, row_bytes);
+    }
+    for (uint32_t r = n_own; r < n; r++) memcpy(rows + r * row_bytes, rows + r % n_own * row_bytes, row_bytes);
+    const struct weight_source src = {.name = "self-test", .type = type, .n = n, .k = k, .vector = vector, .data = rows};
+    for (uint32_t s = 0; s < g->n_sides; s++) TRY(g->side[s]->calls->weight_create(g->side[s], &src, &out[s]));
+fail:
+    return st;
+}
+
+/* --- one row ----------------------------------------------------------------------------------------------- */
+
+/* Norm weights, or biases unless the row wants none; factors 1, 2, 3 ... */
+static enum pumice_status rope_inputs(struct kernel_rig *g, const struct kernel_row *row, struct kernel_call *c)
+{
+    enum pumice_status st = PUMICE_OK;
+    const bool norm = row->kind == OP_QK_NORM_ROPE_KV;
+    if (!row->add) {
+        TRY(kernel_weight(g, GGUF_T_F32, 0, norm ? row->E : row->H * row->E, c->w));
+        TRY(kernel_weight(g, GGUF_T_F32, 0, norm ? row->E : row->G * row->E, c->w2));
+        if (!norm) TRY(kernel_weight(g, GGUF_T_F32, 0, row->G * row->E, c->w3));
+    }
+    for (uint32_t i = 0; i < row->E / 2; i++) g->factors[i] = 1.0f + (float)i;
+    c->factors = row->factors ? g->factors : NULL;
+fail:
+    return st;
+}
+
+enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row *row, struct kernel_call *c)
+{
+    enum pumice_status st = PUMICE_OK;
+    const uint64_t T = row->T, C = row->past + row->T;
+    switch (row->kind) {
+    case OP_EMBED:
+        TRY(kernel_weight(g, row->type, row->N, row->K, c->w));
+        TRY(twin_create(g, T * row->K, FILL_NAN, true, &c->y));
+        break;
+    case OP_RMS_NORM:
+        TRY(kernel_weight(g, GGUF_T_F32, 0, row->K, c->w));
+        TRY(twin_create(g, T * row->K, FILL_RANDOM, false, &c->x));
+        TRY(twin_create(g, T * row->K, FILL_NAN, true, &c->y));
+        break;
+    case OP_MATMUL:
+        TRY(kernel_weight(g, row->type, row->N, row->K, c->w));
+        TRY(twin_create(g, (T + row->x_row) * row->K, FILL_RANDOM, false, &c->x));
+        TRY(twin_create(g, T * row->N, row->add ? FILL_RANDOM : FILL_NAN, true, &c->y));
+        break;
+    case OP_QK_NORM_ROPE_KV:
+    case OP_BIAS_ROPE_KV:
+        TRY(rope_inputs(g, row, c));
+        TRY(twin_create(g, T * row->H * row->E, FILL_RANDOM, true, &c->x));
+        TRY(twin_create(g, T * row->G * row->E, FILL_RANDOM, false, &c->y));
+        TRY(twin_create(g, T * row->G * row->E, FILL_RANDOM, false, &c->z));
+        TRY(twin_create(g, C * row->G * row->E, FILL_HALVES, true, &c->k));
+        TRY(twin_create(g, C * row->G * row->E, FILL_HALVES, true, &c->v));
+        break;
+    case OP_ATTENTION:
+        TRY(twin_create(g, T * row->H * row->E, FILL_RANDOM, false, &c->x));
+        TRY(twin_create(g, T * row->H * row->E, FILL_NAN, true, &c->y));
+        TRY(twin_create(g, C * row->G * row->E, FILL_HALVES, false, &c->k));
+        TRY(twin_create(g, C * row->G * row->E, FILL_HALVES, false, &c->v));
+        break;
+    case OP_PEAK:
+        TRY(twin_create(g, row->K, FILL_RANDOM, false, &c->x));
+        TRY(twin_create(g, row->K, FILL_NAN, true, &c->y));
+        break;
+    case OP_SWIGLU:
+        TRY(twin_create(g, T * row->K, FILL_RANDOM, false, &c->x));
+        TRY(twin_create(g, T * row->K, FILL_RANDOM, false, &c->z));
+        TRY(twin_create(g, T * row->K, FILL_NAN, true, &c->y));
+        break;
+    case OP_COPY:
+        TRY(twin_create(g, row->K, FILL_RANDOM, false, &c->x));
+        TRY(twin_create(g, row->K, FILL_NAN, true, &c->y));
+        break;
+    case OP_N_KINDS: break;
+    }
+    for (uint32_t s = 0; s < g->n_sides; s++) {
+        const struct buf none = {0};
+        c->op[s] = (struct op){
+            .kind = row->kind, .label = "self-test", .x = c->x ? c->x->buf[s] : none, .y = c->y ? c->y->buf[s] : none,
+            .z = c->z ? c->z->buf[s] : none, .k_cache = c->k ? c->k->buf[s] : none, .v_cache = c->v ? c->v->buf[s] : none,
+            .w = c->w[s].k ? &c->w[s] : NULL, .w2 = c->w2[s].k ? &c->w2[s] : NULL,
+            .w3 = c->w3[s].k ? &c->w3[s] : NULL, .T = row->T, .D = row->K, .H = row->H,
+            .G = row->G, .E = row->E, .C = row->kind == OP_PEAK ? row->past : (uint32_t)C, .x_row = row->x_row, .add = row->kind == OP_MATMUL && row->add,
+            .eps = 1e-6f,
+            .rope = {.base = 1e6f, .neighbours = row->neighbours, .factors = c->factors},
+            .scale = row->E ? 1.0f / sqrtf((float)row->E) : 0.0f};
+    }
+fail:
+    return st;
+}
+
+enum pumice_status kernel_step(struct backend *b, const struct kernel_row *row, struct buf *out)
+{
+    enum pumice_status st = PUMICE_OK;
+    uint64_t random = row->N;
+    TRY(b->calls->buffer_create(b, MEM_STEP, sizeof(struct step) + 4ull * MAX(row->T, 1u), "self-test step", out));
+    struct step *host = b->calls->buffer_host(b, *out);
+    *host = (struct step){.past = row->past, .n_tokens = row->T};
+    for (uint32_t t = 0; t < row->T && row->N; t++) host->tokens[t] = (uint32_t)(next_random(&random) % row->N);
+    if (row->kind == OP_EMBED) host->tokens[0] = row->N - 1;
+fail:
+    return st;
+}
+
+static enum pumice_status run_side(struct kernel_rig *g, const struct kernel_row *row, struct op op, uint32_t s)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct backend *b = g->side[s];
+    struct plan *plan = NULL;
+    struct buf step = {0};
+    TRY(kernel_step(b, row, &step));
+    op.step = step;
+    TRY(b->calls->plan_begin(b, "self-test", &plan));
+    TRY(b->calls->record(plan, &op));
+    TRY(b->calls->plan_end(plan));
+    TRY(b->calls->plan_run(plan));
+fail:
+    b->calls->plan_destroy(plan);
+    b->calls->buffer_destroy(b, &step);
+    return st;
+}
+
+static double value_at(const uint8_t *bytes, bool half, uint64_t i)
+{
+    uint16_t h;
+    float f;
+    if (half) {
+        memcpy(&h, bytes + 2 * i, 2);
+        return (double)f32_of_f16(h);
+    }
+    memcpy(&f, bytes + 4 * i, 4);
+    return (double)f;
+}
+
+static enum pumice_status compare(struct kernel_rig *g, struct kernel_twin *t)
+{
+    enum pumice_status st = PUMICE_OK;
+    const uint64_t whole = t->n_bytes + 2 * GUARD, n = t->n_bytes / (t->half ? 2 : 4);
+    uint8_t *got = arena_alloc(&g->arena, whole, 1), *want = arena_alloc(&g->arena, whole, 1);
+    if (!got || !want) return err_memory("the self-test", whole);
+    TRY(g->side[0]->calls->buffer_read(g->side[0], t->whole[0], 0, got, whole));
+    TRY(g->side[1]->calls->buffer_read(g->side[1], t->whole[1], 0, want, whole));
+    if (memcmp(got, t->bytes, GUARD) || memcmp(got + GUARD + t->n_bytes, t->bytes + GUARD + t->n_bytes, GUARD))
+        snprintf(g->note, sizeof g->note, "wrote outside its output");
+    if (!t->output) {
+        if (memcmp(got, t->bytes, whole)) snprintf(g->note, sizeof g->note, "wrote to its input");
+        return PUMICE_OK;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        const double a = value_at(got + GUARD, t->half, i), b = value_at(want + GUARD, t->half, i);
+        if (!isfinite(a) || !isfinite(b)) {
+            if (!g->note[0])
+                snprintf(g->note, sizeof g->note, "element %llu is %g, want %g", (unsigned long long)i, a, b);
+            continue;
+        }
+        g->error += (a - b) * (a - b);
+        g->power += b * b;
+        g->max_abs = fmax(g->max_abs, fabs(a - b));
+    }
+fail:
+    return st;
+}
+
+enum pumice_status kernel_run_row(struct kernel_rig *g, const struct kernel_row *row, struct pumice_selftest_row *out)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct kernel_call call = {0};
+    g->error = g->power = g->max_abs = 0;
+    g->note[0] = '\0';
+    TRY(kernel_prepare(g, row, &call));
+    for (uint32_t s = 0; s < g->n_sides; s++) TRY(run_side(g, row, call.op[s], s));
+    for (uint32_t i = 0; i < g->n_twins; i++) TRY(compare(g, &g->twins[i]));
+    out->nmse = g->power > 0 ? g->error / g->power : g->error;
+    out->max_abs = g->max_abs;
+    out->nmse_limit = row->limit;
+    if (!g->note[0] && !(out->nmse <= row->limit)) snprintf(g->note, sizeof g->note, "differs from the reference");
+    memcpy(out->note, g->note, sizeof out->note);
+    out->ok = !g->note[0];
+fail:
+    kernel_clear(g);
+    return st;
+}
+
+void kernel_clear(struct kernel_rig *g)
+{
+    for (uint32_t i = 0; i < g->n_twins; i++)
+        for (uint32_t s = 0; s < g->n_sides; s++) g->side[s]->calls->buffer_destroy(g->side[s], &g->twins[i].whole[s]);
+    g->n_twins = 0;
+    arena_reset(&g->arena);
+}
+
+void kernel_name(const struct kernel_row *row, const char *variant, char *name, size_t n)
+{
+    const struct gguf_type_traits *type = gguf_type(row->type);
+    switch (row->kind) {
+    case OP_MATMUL:
+        snprintf(name, n, "matmul %s T=%u N=%u K=%u%s%s [%s]", type->name, row->T, row->N, row->K, row->add ? " add" : "",
+                 row->x_row ? " offset" : "", variant);
+        break;
+    case OP_EMBED:
+        snprintf(name, n, "embed %s T=%u N=%u K=%u [%s]", type->name, row->T, row->N, row->K, variant);
+        break;
+    case OP_QK_NORM_ROPE_KV:
+    case OP_BIAS_ROPE_KV:
+    case OP_ATTENTION:
+        snprintf(name, n, "%s T=%u P=%u H=%u G=%u E=%u%s%s%s [%s]", op_kind_name(row->kind), row->T, row->past, row->H,
+                 row->G, row->E, row->add ? " no bias" : "", row->neighbours ? " neighbours" : "",
+                 row->factors ? " factors" : "", variant);
+        break;
+    case OP_PEAK: snprintf(name, n, "peak N=%u rounds=%u [%s]", row->K, row->past, variant); break;
+    default:
+        snprintf(name, n, "%s T=%u K=%u [%s]", op_kind_name(row->kind), row->T, row->K, variant);
+        break;
+    }
+}

@@ -1,0 +1,61 @@
+/* kernel_rig: one op at given dims on a back end and on the reference, from the same seeded inputs; for the kernel table
+ * (selftest.c) and the kernel benchmark (kernel_bench.c).
+ *
+ * Inputs have outliers of x20 so that a softmax or a scale that is wrong shows; buffers lie at non-zero offsets between
+ * guard bands; outputs are filled with NaN before. Compared by normalised mean square error and largest difference. */
+#ifndef PUMICE_KERNEL_RIG_H
+#define PUMICE_KERNEL_RIG_H
+
+#include "ops.h"
+
+struct kernel_row {
+    enum op_kind kind;
+    uint32_t type; /* of the weight */
+    uint32_t T, N, K, H, G, E, past;
+    bool add;      /* matmul; bias_rope_kv: no biases */
+    bool neighbours, factors; /* of RoPE */
+    uint32_t x_row;
+    double limit;  /* of the NMSE */
+};
+
+/* A buffer on both back ends with the same bytes, between guard bands. */
+struct kernel_twin {
+    struct buf whole[2], buf[2]; /* [0] tested, [1] reference */
+    uint8_t *bytes;              /* what was written: guard, contents, guard */
+    uint64_t n_bytes;
+    bool output, half; /* compared afterwards; as f16 */
+};
+
+enum { KERNEL_MAX_TWINS = 6 };
+
+struct kernel_rig {
+    struct backend *side[2]; /* [n_sides]: tested, reference */
+    uint32_t n_sides;
+    struct arena arena;
+    float factors[128]; /* of RoPE, E <= 256 */
+    uint64_t random;
+    struct kernel_twin twins[KERNEL_MAX_TWINS];
+    uint32_t n_twins;
+    double error, power, max_abs;
+    char note[128];
+};
+
+struct kernel_call {
+    struct op op[2];
+    struct weight w[2], w2[2], w3[2];
+    const float *factors; /* of RoPE */
+    struct kernel_twin *x, *y, *z, *k, *v;
+};
+
+/* Makes inputs, outputs and weights of a row on the rig's sides, and the calls. */
+enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row *row, struct kernel_call *c);
+/* A seeded random weight [n, k] (n = 0: a vector) on each side: out[n_sides]. */
+enum pumice_status kernel_weight(struct kernel_rig *g, uint32_t type, uint32_t n, uint32_t k, struct weight *out);
+/* A step buffer for the row: position and token ids. */
+enum pumice_status kernel_step(struct backend *b, const struct kernel_row *row, struct buf *out);
+/* All of it, and the comparison: fills ok, nmse, max_abs, limit and note. */
+enum pumice_status kernel_run_row(struct kernel_rig *g, const struct kernel_row *row, struct pumice_selftest_row *out);
+void kernel_clear(struct kernel_rig *g); /* gives the row's buffers back */
+void kernel_name(const struct kernel_row *row, const char *variant, char *name, size_t n);
+
+#endif

@@ -1,0 +1,61 @@
+// For each head of q [T, H, E], k and v [T, G, E]: plus its bias, then RoPE of q and k at position P + t; q is written back
+// in place, k and v go to the caches [C, G, E] as f16 at row P + t.
+// Called from op_bias_rope_kv, between the projections and attention.
+// Numerics: f32; angles in rope.glsl.
+// Mapping: a workgroup a head, heads 0..H-1 q, then G k, then G v; y of the grid = token. E <= 256.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#define PUSH_BIAS_ROPE_KV 1
+#include "common.glsl"
+#include "rope.glsl"
+
+layout(constant_id = 1) const uint E = 128;
+layout(constant_id = 2) const bool NEIGHBOURS = false; // pairs (2i, 2i + 1), else (i, i + E/2)
+layout(constant_id = 3) const bool BIAS = true;
+
+layout(set = 0, binding = 0, std430) buffer qs { float q[]; };
+layout(set = 0, binding = 1, std430) readonly buffer ks { float k[]; };
+layout(set = 0, binding = 2, std430) readonly buffer vs { float v[]; };
+layout(set = 0, binding = 3, std430) readonly buffer q_biases { float q_bias[]; };
+layout(set = 0, binding = 4, std430) readonly buffer k_biases { float k_bias[]; };
+layout(set = 0, binding = 5, std430) readonly buffer v_biases { float v_bias[]; };
+layout(set = 0, binding = 6, std430) buffer k_caches { uint k_cache[]; };
+layout(set = 0, binding = 7, std430) buffer v_caches { uint v_cache[]; };
+layout(set = 0, binding = 8, std430) readonly buffer steps { uint step_words[]; };
+layout(set = 0, binding = 9, std430) readonly buffer turns { uvec2 turn[]; }; // [E/2] turns a position, 2^-64, hi lo
+
+shared float row[E];
+
+void main()
+{
+    const uint head = gl_WorkGroupID.x, t = gl_WorkGroupID.y, lane = gl_LocalInvocationIndex;
+    const uint position = STEP_PAST(step_words) + t;
+    const bool is_q = head < p.H, is_v = head >= p.H + p.G;
+    const uint g = is_q ? head : is_v ? head - p.H - p.G : head - p.H;
+    const uint at = (t * (is_q ? p.H : p.G) + g) * E;
+
+    for (uint i = lane; i < E; i += WG) {
+        float a = is_q ? q[at + i] : is_v ? v[at + i] : k[at + i];
+        if (BIAS) a += is_q ? q_bias[g * E + i] : is_v ? v_bias[g * E + i] : k_bias[g * E + i];
+        row[i] = a;
+    }
+    barrier();
+    for (uint i = lane; !is_v && i < E / 2u; i += WG) {
+        const uint at0 = pair_first(i, E, NEIGHBOURS), at1 = pair_second(i, E, NEIGHBOURS);
+        const float a = row[at0], b = row[at1];
+        const vec2 cs = cos_sin_at(position, turn[i]);
+        row[at0] = a * cs.x - b * cs.y;
+        row[at1] = a * cs.y + b * cs.x;
+    }
+    barrier();
+    if (is_q) {
+        for (uint i = lane; i < E; i += WG) q[at + i] = row[i];
+        return;
+    }
+    const uint cache_at = (position * p.G + g) * (E / 2u);
+    for (uint i = lane; i < E / 2u; i += WG) {
+        const uint halves = packHalf2x16(vec2(row[2u * i], row[2u * i + 1u]));
+        if (is_v) v_cache[cache_at + i] = halves;
+        else k_cache[cache_at + i] = halves;
+    }
+}
