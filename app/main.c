@@ -4,6 +4,9 @@
 
 #include "app/commands.h"
 #include "app/term.h"
+#ifdef PUMICE_HAVE_WINDOW
+#include "app/window/window.h"
+#endif
 
 static void on_log(void *user, enum pumice_log_level level, const char *line)
 {
@@ -34,11 +37,35 @@ int command_usage(const char *format, ...)
     return EXIT_CODE_USAGE;
 }
 
+static int open_window(const struct options *o)
+{
+#ifdef PUMICE_HAVE_WINDOW
+    return command_window(o);
+#else
+    (void)o;
+    term_error("this pumice was built without the window (PUMICE_WINDOW=OFF); `pumice chat` talks in the terminal");
+    return EXIT_CODE_FAILURE;
+#endif
+}
+
+/* Plain `pumice` for a person at a display. */
+static bool wants_window(int argc)
+{
+#ifdef PUMICE_HAVE_WINDOW
+    return argc == 1 && window_wanted();
+#else
+    (void)argc;
+    return false;
+#endif
+}
+
 static int dispatch(const struct options *o)
 {
     switch (o->command) {
     case COMMAND_CHAT:
         return command_chat(o);
+    case COMMAND_WINDOW:
+        return open_window(o);
     case COMMAND_RUN:
         return o->batch != NULL ? command_batch(o) : command_run(o);
     case COMMAND_TEMPLATE:
@@ -75,6 +102,8 @@ int main(int argc, char **argv)
         options_help_all(stdout);
     else if (o.help)
         options_help(stdout, o.command);
+    else if (wants_window(argc))
+        code = open_window(&o);
     else
         code = dispatch(&o);
     if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_CODE_OK) {

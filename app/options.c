@@ -11,6 +11,7 @@ enum kind { FLAG, TEXT, UINT, REAL, OUTPUT };
 #define C(name) (1u << COMMAND_##name)
 #define ALL     ((1u << N_COMMANDS) - 1)
 #define ANSWER  (C(CHAT) | C(RUN))
+#define TALK    (ANSWER | C(WINDOW)) /* the window has the rest in its settings */
 #define COMPUTE (ANSWER | C(LOGITS))
 #define MODEL   (COMPUTE | C(TOKENIZE) | C(TEMPLATE) | C(BENCH))
 #define PROMPT  (ANSWER | C(TEMPLATE))
@@ -29,7 +30,7 @@ static const struct row {
     const char *help;
 } rows[] = {
 #define AT(field) offsetof(struct options, field)
-    {OPTION_MODEL, 'm', "model", TEXT, AT(model), 0, 0, "FILE", MODEL | C(FIT),
+    {OPTION_MODEL, 'm', "model", TEXT, AT(model), 0, 0, "FILE", MODEL | C(FIT) | C(WINDOW),
      "the model, a GGUF file (default: the built-in toy)"},
     {OPTION_PROMPT, 'p', "prompt", TEXT, AT(prompt), 0, 0, "TEXT", C(RUN) | C(TOKENIZE) | C(TEMPLATE) | C(LOGITS), "the text"},
     {OPTION_FILE, 'f', "file", TEXT, AT(file), 0, 0, "FILE", C(RUN) | C(TOKENIZE) | C(TEMPLATE) | C(LOGITS),
@@ -86,12 +87,12 @@ static const struct row {
     {OPTION_PLOT, 0, "plot", TEXT, AT(plot), 0, 0, "FILE", C(BENCH), "with --kernels: a roofline as SVG"},
     {OPTION_COMPARE, 0, "compare", TEXT, AT(compare), 0, 0, "OLD.json", C(BENCH),
      "with --kernels: say what got slower than in an earlier JSON output"},
-    {OPTION_SYSTEM, 0, "system", TEXT, AT(system), 0, 0, "TEXT", PROMPT, "the system prompt (default: none)"},
-    {OPTION_MAX_TOKENS, 'n', "max-tokens", UINT, AT(max_tokens), 0, 1 << 24, "N", ANSWER,
+    {OPTION_SYSTEM, 0, "system", TEXT, AT(system), 0, 0, "TEXT", PROMPT | C(WINDOW), "the system prompt (default: none)"},
+    {OPTION_MAX_TOKENS, 'n', "max-tokens", UINT, AT(max_tokens), 0, 1 << 24, "N", TALK,
      "at most N tokens an answer (default 0: as many as the context holds)"},
-    {OPTION_CTX, 'c', "ctx", UINT, AT(ctx), 1, 1 << 24, "N", COMPUTE | C(FIT),
+    {OPTION_CTX, 'c', "ctx", UINT, AT(ctx), 1, 1 << 24, "N", COMPUTE | C(FIT) | C(WINDOW),
      "context size in tokens (default: 8192, or what the model has or the memory allows)"},
-    {OPTION_TEMP, 0, "temp", REAL, AT(temp), 0, 100, "X", ANSWER,
+    {OPTION_TEMP, 0, "temp", REAL, AT(temp), 0, 100, "X", TALK,
      "temperature; 0 = always the likeliest token (default: the model file's, else 0.7)"},
     {OPTION_TOP_K, 0, "top-k", UINT, AT(top_k), 0, 1 << 24, "N", ANSWER,
      "choose among the N likeliest; 0 = off (default: the model file's, else 20)"},
@@ -102,7 +103,7 @@ static const struct row {
     {OPTION_SEED, 0, "seed", UINT, AT(seed), 0, 18446744073709551615.0, "N", ANSWER | C(SELFTEST),
      "random seed (default: another one every time, shown by --stats and --json; 0 for --jsonl and "
      "selftest)"},
-    {OPTION_DEVICE, 0, "device", TEXT, AT(device), 0, 0, "D", DEVICE | C(DEVICES) | C(FIT),
+    {OPTION_DEVICE, 0, "device", TEXT, AT(device), 0, 0, "D", DEVICE | C(DEVICES) | C(FIT) | C(WINDOW),
      "auto, cpu, software, an index of `pumice devices`, part of a name, or a UUID"},
     {OPTION_THREADS, 't', "threads", UINT, AT(threads), 0, 4096, "N", DEVICE,
      "threads for --device cpu (default: all)"},
@@ -129,6 +130,11 @@ static const struct {
      "Talk with the model. Ctrl-C stops an answer, not the program; /help lists the commands, /quit or "
      "Ctrl-D ends. Reads lines from a pipe as well: each line is a message, each answer goes to standard "
      "output; a line that begins with / is a command there, too, and //text sends /text."},
+    {"window", "[-m FILE] [options]", "talk with the model, in a window",
+     "Open the chat window. What is given here is remembered like what is changed in the window: model, device, context, "
+     "maximum length, temperature, system prompt (<config>/pumice/window.conf). Plain `pumice` opens it as well where there "
+     "is a display and it was started from a desktop, or in a terminal that is not redirected; then `pumice chat` talks in "
+     "the terminal. F1 shows the keys."},
     {"run", "[-m FILE] (-p TEXT | -f FILE | --jsonl FILE) [options]",
      "answer once, or once for each line of a file",
      "Answer once, or once for each line of a file. The text is sent as one user message unless --raw is "
@@ -406,7 +412,7 @@ void options_help_all(FILE *to)
 {
     fprintf(to,
             "pumice %s: language models in GGUF files on any Vulkan device, or on the processor\n\n"
-            "usage: pumice [COMMAND] [options]      (without a command: chat)\n\n",
+            "usage: pumice [COMMAND] [options]      (without a command: chat; plain `pumice` with a display: window)\n\n",
             pumice_version());
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);

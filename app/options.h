@@ -10,6 +10,7 @@
 
 enum command {
     COMMAND_CHAT,
+    COMMAND_WINDOW,
     COMMAND_RUN,
     COMMAND_TEMPLATE,
     COMMAND_TOKENIZE,

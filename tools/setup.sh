@@ -35,6 +35,7 @@ vulkan_driver() { any_file /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.js
 lavapipe() { any_file /usr/share/vulkan/icd.d/lvp_icd*.json; }
 glslang_any() { have glslangValidator || have glslang; }
 cjson() { have pkg-config && pkg-config --exists libcjson; }
+library_dev() { have pkg-config && pkg-config --exists "$1"; }
 layers() {
     any_file /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json \
         /etc/vulkan/explicit_layer.d/VkLayer_khronos_validation.json
@@ -50,12 +51,18 @@ want libvulkan-dev vulkan_header
 want libvulkan1 library libvulkan.so.1
 want mesa-vulkan-drivers vulkan_driver
 want libcjson-dev cjson
+want libsdl2-dev library_dev sdl2
+want libsdl2-ttf-dev library_dev SDL2_ttf
+want libmd4c-dev library_dev md4c
+want libfontconfig-dev library_dev fontconfig
 want git have git
 if [ "$tests" = yes ]; then
     want mesa-vulkan-drivers lavapipe
     want vulkan-validationlayers layers
     want spirv-tools have spirv-val
     want xvfb have Xvfb
+    want xauth have xauth
+    want fonts-dejavu-core any_file /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
     want clang have clang
     want python3 have python3
     if ! have npm; then
