@@ -26,7 +26,8 @@ enum pumice_status brain_open(const char *path, const struct configuration *c,
 {
     enum pumice_status st = PUMICE_OK;
     struct opening opening = {progress, user};
-    const struct pumice_engine_params engine = {.device = c->device[0] != 0 ? c->device : NULL,
+    const struct pumice_engine_params engine = {.n_ctx = (uint32_t)MAX(c->context, 0),
+                                                .device = c->device[0] != 0 ? c->device : NULL,
                                                 .progress = on_progress,
                                                 .user = &opening};
     const struct pumice_session_params session = {.n_ctx = (uint32_t)MAX(c->context, 0)};
