@@ -350,6 +350,9 @@ static enum pumice_status load(struct worker *w, const char *path)
     w->n_prompt = w->n_tokens = 0;
     snprintf(w->model, sizeof w->model, "%s", next->path);
     post_model(w);
+    struct pumice_engine_info info;
+    pumice_engine_get_info(next->engine, &info);
+    if (info.warning[0] != 0) post_problem(w, err_set(PUMICE_UNSUPPORTED, "%s", info.warning), false);
     return PUMICE_OK;
 }
 
