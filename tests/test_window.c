@@ -325,6 +325,17 @@ static void test_actions(void)
           (int)requests.kind, requests.index);
     tick(&v);
     CHECK(click_text(&v, "Undo") && requests.kind == REQUEST_UNDO, "delete can be undone");
+    v.can_redo = true;
+    key(&v, 'z', MOD_CTRL);
+    CHECK(requests.kind == REQUEST_UNDO, "Ctrl+Z with nothing typed is the conversation's");
+    key(&v, 'y', MOD_CTRL);
+    CHECK(requests.kind == REQUEST_REDO, "and so is Ctrl+Y");
+    key(&v, 'x', 0);
+    type(&v, "x");
+    key(&v, 'z', MOD_CTRL);
+    key(&v, 'y', MOD_CTRL);
+    CHECK(requests.kind == REQUEST_REDO && strcmp(v.input.text, "x") == 0, "what was typed comes first: '%s'", v.input.text);
+    key(&v, KEY_BACKSPACE, 0);
     key(&v, KEY_F2, 0);
     CHECK(v.editing == 2 && strcmp(v.input.text, "And more?") == 0, "F2 edits the last question");
     type(&v, " Please.");

@@ -99,7 +99,8 @@ static bool edit_key(struct ui *ui, struct editor *e, enum field_result *result)
         return true;
     }
     if ((mods == MOD_CTRL && key == 'y') || (mods == (MOD_CTRL | MOD_SHIFT) && key == 'z')) {
-        if (editor_redo(e)) *result = FIELD_CHANGED;
+        if (!editor_redo(e)) return false;
+        *result = FIELD_CHANGED;
         return true;
     }
     if (mods == MOD_CTRL && clipboard_key(ui, e, result)) return true;

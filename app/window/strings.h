@@ -106,7 +106,7 @@
     X(KEYS_6, "Alt+Up, Alt+Down|choose a message; its actions by Tab", "Alt+↑、Alt+↓|选择消息；Tab 到其操作") \
     X(KEYS_7, "F2|edit the last message", "F2|编辑上一条消息")                                              \
     X(KEYS_8, "Ctrl+C|copy the selection", "Ctrl+C|复制所选")                                                   \
-    X(KEYS_9, "PgUp, PgDn, Ctrl+Home, Ctrl+End|scroll", "PgUp、PgDn、Ctrl+Home、Ctrl+End|滚动") \
+    X(KEYS_9, "PgUp, PgDn, Ctrl+Home/End|scroll", "PgUp、PgDn、Ctrl+Home、Ctrl+End|滚动") \
     X(KEYS_10, "Ctrl+, |settings and conversations", "Ctrl+, |设置和对话列表")                            \
     X(KEYS_11, "Ctrl+F|search conversations", "Ctrl+F|搜索对话")                                                \
     X(KEYS_12, "Ctrl +, -, 0|zoom", "Ctrl +、-、0|缩放")                                                          \
