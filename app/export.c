@@ -114,7 +114,11 @@ enum pumice_status conversation_export(const struct conversation *c, enum export
     *text = NULL;
     *n = 0;
     conversation_title(c, title, sizeof title);
-    if (format == EXPORT_MARKDOWN && title[0] != 0) buffer_printf(&b, "# %s\n\n", title);
+    if (format == EXPORT_MARKDOWN && title[0] != 0) { /* too long for buffer_printf */
+        buffer_addz(&b, "# ");
+        buffer_addz(&b, title);
+        buffer_addz(&b, "\n\n");
+    }
     if (format == EXPORT_JSON) buffer_addz(&b, "{\"messages\":[\n");
     const uint32_t n_system = c->state.system != NO_MESSAGE, n_all = c->n_path + n_system;
     for (uint32_t i = 0; i < n_all; i++) {

@@ -239,6 +239,23 @@ static void test_formats(void)
 #define ANSWER "{\"role\":\"assistant\",\"parent\":1,\"time_ms\":2,\"end\":\"eos\",\"content\":\"a\",\"vocab\":\"00000000000000ff\",\"ids\":[1,2]}"
 static const char small[] = HEAD SYSTEM QUESTION ANSWER "]}";
 
+/* A title of signs that are escaped fills its 255 bytes; the heading after it stays one. */
+static void test_long_title(void)
+{
+    struct conversation c, back;
+    char question[60 * 4 + 8] = "", *text = NULL;
+    size_t n = 0;
+    conversation_init(&c);
+    for (int i = 0; i < 60; i++) strcat(question, "\xef\xbb\xbf"); /* shown as \xef\xbb\xbf, 12 bytes */
+    CHECK(conversation_add(&c, ROLE_USER, question, strlen(question)) == PUMICE_OK, "%s", pumice_error());
+    CHECK(conversation_export(&c, EXPORT_MARKDOWN, &text, &n) == PUMICE_OK, "%s", pumice_error());
+    CHECK(strstr(text, "\n\n## User\n\n") != NULL, "%s", text);
+    CHECK(conversation_import(text, n, &back) == PUMICE_OK && back.n_path == 1, "%s", pumice_error());
+    mem_free(text);
+    conversation_fini(&c);
+    conversation_fini(&back);
+}
+
 static void test_truncated(void)
 {
     struct conversation c;
@@ -417,6 +434,7 @@ int main(void)
     test_imports();
     test_import_depth();
     test_formats();
+    test_long_title();
     test_truncated();
     test_wrong_values();
     test_wrong_trees();
