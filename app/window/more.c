@@ -367,12 +367,12 @@ static struct rect dialog(struct view *v, struct rect all, int w, int h, enum st
 static void draw_keys(struct view *v, struct rect all)
 {
     struct ui *ui = &v->ui;
-    const int row = ui_px(ui, 28);
-    const struct rect r = dialog(v, all, 620, 14 * 28 + 78, STRING_SHORTCUTS);
+    const struct rect r = dialog(v, all, 640, 14 * 28 + 78, STRING_SHORTCUTS);
+    const int row = MIN(ui_px(ui, 28), r.h / 14);
     for (int i = 0; i < 14; i++) {
         const char *text = view_text(v, (enum string_id)(STRING_KEYS_1 + i)), *bar = strchr(text, '|');
         const struct rect line = {r.x, r.y + i * row, r.w, row};
-        const int left = r.w * 9 / 20;
+        const int left = r.w / 2;
         if (bar == NULL) continue;
         ui_text(ui, (struct rect){line.x, line.y, left - ui_px(ui, 10), row}, ui_font(ui, FACE_BOLD, 13), COLOR_TEXT,
                 ALIGN_LEFT, text, (size_t)(bar - text));

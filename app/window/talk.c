@@ -172,6 +172,7 @@ static void draw_empty(struct view *v, struct rect area)
     for (int i = 0; i < 4; i++) {
         const char *text = view_text(v, (enum string_id)((is_toy ? STRING_TOY_1 : STRING_EXAMPLE_1) + i));
         const struct rect r = {x, y, w, row};
+        if (y + row > area.y + area.h) break; /* a low window shows fewer */
         draw_frame(&ui->draw, r, ui_px(ui, 10), MAX(ui_px(ui, 1), 1), COLOR_LINE);
         if (ui_row(ui, (uint32_t)(ID_EXAMPLE + i), r, false)) {
             editor_set(&v->input, text, strlen(text));

@@ -403,7 +403,7 @@ static int labelled_slider(struct view *v, uint32_t id, struct rect r, double *v
     char text[32];
     const int line = ui_px(ui, 22);
     snprintf(text, sizeof text, format, *value);
-    ui_text(ui, (struct rect){r.x, r.y, r.w, line}, ui_font(ui, FACE_BOLD, 13), COLOR_TEXT, ALIGN_LEFT,
+    ui_text(ui, (struct rect){r.x, r.y, r.w - ui_px(ui, 40), line}, ui_font(ui, FACE_BOLD, 13), COLOR_TEXT, ALIGN_LEFT,
             view_text(v, name), strlen(view_text(v, name)));
     ui_label(ui, (struct rect){r.x, r.y, r.w, line}, 13, COLOR_TEXT, ALIGN_RIGHT, text);
     *changed = ui_slider(ui, id, (struct rect){r.x, r.y + line, r.w, ui_px(ui, 26)}, value, low, high, step,
@@ -662,7 +662,7 @@ void view_frame(struct view *v, const struct ui_event *event, struct rect all, i
     ui_begin(ui, event, all);
     early_keys(v);
     if (ui->focus == 0 && v->sheet == SHEET_NONE && ui->event.kind != UI_DOWN) ui->focus = ID_INPUT;
-    const int w = MAX(MIN(ui_px(ui, 236), all.w * 3 / 10), MIN(ui_px(ui, 160), all.w / 2));
+    const int w = MAX(MIN(ui_px(ui, 236), all.w * 3 / 10), MIN(ui_px(ui, 212), all.w / 2));
     const bool sheet = v->sheet != SHEET_NONE;
     ui->enabled = !sheet;
     draw_fill(&ui->draw, all, 0, COLOR_BACK);
