@@ -192,20 +192,21 @@ static void test_input_method(void)
 {
     struct view v;
     open_idle(&v, false);
+    type(&v, "Hi "); /* so that there is something that could be sent, or deleted */
     frame_at(&v, &(struct ui_event){.kind = UI_PREEDIT, .text = "ni'hao", .caret = 6});
     char *list = draw_print(&v.ui.draw);
-    CHECK(list != NULL && strstr(list, "\"ni'hao\"") != NULL, "the preedit is not drawn");
+    CHECK(list != NULL && strstr(list, "\"Hi ni'hao\"") != NULL, "the preedit is not drawn");
     mem_free(list);
     key(&v, KEY_ENTER, 0);
     key(&v, KEY_BACKSPACE, 0);
-    CHECK(requests.n == 0 && v.input.n_preedit == 6, "keys of the input method reached the window");
+    CHECK(requests.n == 0 && v.input.n_preedit == 6 && v.input.n == 3, "keys of the input method reached the window");
     frame_at(&v, &(struct ui_event){.kind = UI_PREEDIT, .text = ""});
     type(&v, "你好");
     key(&v, KEY_ENTER, 0);
-    CHECK(requests.n == 0 && v.input.n == 6, "the Enter of the candidate sent the message");
+    CHECK(requests.n == 0 && v.input.n == 9, "the Enter of the candidate sent the message");
     now += 500;
     key(&v, KEY_ENTER, 0);
-    CHECK(requests.n == 1 && strcmp(requests.text, "你好") == 0, "%zu %s", requests.n, requests.text);
+    CHECK(requests.n == 1 && strcmp(requests.text, "Hi 你好") == 0, "%zu %s", requests.n, requests.text);
     close_view(&v);
 }
 

@@ -185,13 +185,14 @@ static void test_conversation(struct screen *s)
     CHECK(l.v.bubbles.n == 2 && strstr(l.v.bubbles.list[1].m.text, "2, 4, 7, 9") != NULL, "the answer: %s",
           l.v.bubbles.n == 2 ? l.v.bubbles.list[1].m.text : "none");
     /* the Enter that confirms a candidate, as ibus and fcitx send it */
+    (void)screen_post(&(struct ui_event){.kind = UI_TEXT, .text = "Hi "});
     (void)screen_post(&(struct ui_event){.kind = UI_PREEDIT, .text = "nihao"});
     post_key(KEY_ENTER, 0);
     (void)screen_post(&(struct ui_event){.kind = UI_PREEDIT, .text = ""});
     (void)screen_post(&(struct ui_event){.kind = UI_TEXT, .text = "你好"});
     post_key(KEY_ENTER, 0);
     run(&l, 50);
-    CHECK(l.v.bubbles.n == 2 && strcmp(l.v.input.text, "你好") == 0, "the candidate was sent: %zu messages, %s",
+    CHECK(l.v.bubbles.n == 2 && strcmp(l.v.input.text, "Hi 你好") == 0, "the candidate was sent: %zu messages, %s",
           l.v.bubbles.n, l.v.input.text);
     (void)screen_post(&(struct ui_event){.kind = UI_DROP, .text = "/nowhere/model.gguf"});
     run(&l, 50);
@@ -204,7 +205,7 @@ static void test_conversation(struct screen *s)
     run(&l, 50);
     CHECK(run_until(&l, STATE_IDLE), "no answer");
     run(&l, 50);
-    CHECK(l.v.bubbles.n == 4 && strcmp(l.v.bubbles.list[2].m.text, "你好") == 0, "sent by the mouse: %zu", l.v.bubbles.n);
+    CHECK(l.v.bubbles.n == 4 && strcmp(l.v.bubbles.list[2].m.text, "Hi 你好") == 0, "sent by the mouse: %zu", l.v.bubbles.n);
     worker_finish(l.w);
     view_fini(&l.v);
     settings_fini(&settings);
