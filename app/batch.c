@@ -119,7 +119,7 @@ static enum pumice_status messages_of(const struct batch *b, const cJSON *value,
 
 static enum pumice_status add_answer(cJSON *o, const struct answer *a)
 {
-    const struct str text = {a->text != NULL ? a->text : "", a->n_text};
+    const struct str text = {a->text, a->n_text};
     cJSON *usage = NULL;
     if (!json_add_text(o, "text", text.data, text.n) || !reply_add_json(o, text) ||
         cJSON_AddStringToObject(o, "stop", pumice_stop_name(a->result.stop)) == NULL ||

@@ -103,26 +103,10 @@ static bool on_text(void *user, const char *text, size_t n)
 
 static void note_dropped(const struct chat *chat, const struct conversation_plan *plan)
 {
-    if (plan->n_dropped == 0) return;
-    if (chat->o->max_history > 0 && plan->n_turns - plan->n_unseen == chat->o->max_history + 1) return; /* as wished */
+    if (!plan->full) return;
     term_say("[the context of %u tokens is full: the model no longer sees the oldest %zu %s of %zu; -c makes it larger]",
              pumice_session_capacity(chat->llm.session), plan->n_unseen, plan->n_unseen == 1 ? "exchange" : "exchanges",
              plan->n_turns);
-}
-
-static enum answer_end end_of(enum pumice_stop stop)
-{
-    switch (stop) {
-    case PUMICE_STOP_EOS:
-        return END_EOS;
-    case PUMICE_STOP_LENGTH:
-        return END_LENGTH;
-    case PUMICE_STOP_CONTEXT:
-        return END_CONTEXT;
-    case PUMICE_STOP_CANCELLED:
-        return END_STOPPED;
-    }
-    return END_NONE;
 }
 
 static void note_end(const struct chat *chat, const struct answer *a)
@@ -187,8 +171,8 @@ enum pumice_status chat_answer(struct chat *chat)
     chat_save(chat); /* the question is safe before the answer begins */
     enum pumice_status st = answer(chat, false);
     if (st == PUMICE_OK)
-        st = conversation_answer(c, a->text != NULL ? a->text : "", a->n_text, &a->ids, chat->llm.vocab.hash,
-                                 end_of(a->result.stop));
+        st = conversation_answer(c, a->text, a->n_text, &a->ids, chat->llm.vocab.hash,
+                                 answer_end_of(a->result.stop));
     if (st == PUMICE_OK) {
         chat_save(chat);
         return finish(chat);
@@ -206,36 +190,19 @@ enum pumice_status chat_continue(struct chat *chat)
 {
     enum pumice_status st = PUMICE_OK;
     struct conversation *c = &chat->conversation;
-    const uint64_t vocab = chat->llm.vocab.hash;
     const struct answer *a = &chat->last;
     const struct message *m = c->state.head != NO_MESSAGE ? &c->messages[c->state.head] : NULL;
-    struct ids ids = {0};
-    char *text = NULL;
-    size_t n = 0;
     if (m == NULL || m->role != ROLE_ASSISTANT || m->n_text == 0 || m->end == END_EOS)
         TRY(err_set(PUMICE_ARGUMENT, "there is no answer that was cut"));
     TRY(answer(chat, true));
-    if (m->ids.n > 0 && m->vocab == vocab) {
-        TRY(ids_append_all(&ids, m->ids.data, m->ids.n));
-        TRY(ids_append_all(&ids, a->ids.data, a->ids.n));
-        TRY(tokenizer_decode(chat->llm.vocab.tokenizer, ids.data, ids.n, true, &text, &n));
-    } else {
-        n = m->n_text + a->n_text;
-        text = mem_alloc(n + 1);
-        if (text == NULL) TRY(err_memory("the answer", n));
-        memcpy(text, m->text, m->n_text);
-        if (a->n_text > 0) memcpy(text + m->n_text, a->text, a->n_text);
-    }
-    TRY(conversation_extend(c, text, n, &ids, vocab, end_of(a->result.stop)));
+    TRY(conversation_extend(c, &chat->llm.vocab, a->text, a->n_text, &a->ids, answer_end_of(a->result.stop)));
     chat_save(chat);
-    TRY(finish(chat));
+    return finish(chat);
 fail:
     if (st == PUMICE_CANCELLED)
         term_note("[stopped before it went on]");
-    else if (st != PUMICE_OK)
+    else
         chat_fail(chat);
-    ids_fini(&ids);
-    mem_free(text);
     return st;
 }
 

@@ -22,6 +22,15 @@ bool role_find(struct str name, enum role *out)
     return false;
 }
 
+enum answer_end answer_end_of(enum pumice_stop stop)
+{
+    static const enum answer_end ends[] = {[PUMICE_STOP_EOS] = END_EOS,
+                                           [PUMICE_STOP_LENGTH] = END_LENGTH,
+                                           [PUMICE_STOP_CONTEXT] = END_CONTEXT,
+                                           [PUMICE_STOP_CANCELLED] = END_STOPPED};
+    return ends[stop];
+}
+
 const char *answer_end_name(enum answer_end end)
 {
     static const char *const names[N_ENDS] = {"none", "eos", "length", "context", "stopped"};
@@ -167,30 +176,35 @@ static enum pumice_status no_answer(void)
     return err_set(PUMICE_ARGUMENT, "there is no answer yet; ask something first");
 }
 
-enum pumice_status conversation_extend(struct conversation *c, const char *text, size_t n, const struct ids *ids,
-                                       uint64_t vocab, enum answer_end end)
+enum pumice_status conversation_extend(struct conversation *c, const struct vocab *vocab, const char *text, size_t n,
+                                       const struct ids *ids, enum answer_end end)
 {
     enum pumice_status st = PUMICE_OK;
-    const uint32_t head = c->state.head;
-    char *copy = NULL;
-    size_t n_copy = 0;
-    struct ids new_ids = {0};
-    if (head == NO_MESSAGE || c->messages[head].role != ROLE_ASSISTANT) return no_answer();
-    TRY(copy_text(text, n, &copy, &n_copy));
-    TRY(ids_append_all(&new_ids, ids->data, ids->n));
-    struct message *m = &c->messages[head];
+    struct message *m = c->state.head != NO_MESSAGE ? &c->messages[c->state.head] : NULL;
+    struct message longer = {0};
+    if (m == NULL || m->role != ROLE_ASSISTANT) return no_answer();
+    if (m->ids.n > 0 && m->vocab == vocab->hash) {
+        TRY(ids_append_all(&longer.ids, m->ids.data, m->ids.n));
+        TRY(ids_append_all(&longer.ids, ids->data, ids->n));
+        TRY(tokenizer_decode(vocab->tokenizer, longer.ids.data, longer.ids.n, true, &longer.text, &longer.n_text));
+    } else {
+        longer.n_text = m->n_text + n;
+        longer.text = mem_alloc(longer.n_text + 1);
+        if (longer.text == NULL) TRY(err_memory("the answer", longer.n_text));
+        memcpy(longer.text, m->text, m->n_text);
+        memcpy(longer.text + m->n_text, text, n + 1);
+    }
     mem_free(m->text);
     ids_fini(&m->ids);
-    m->text = copy;
-    m->n_text = n_copy;
-    m->ids = new_ids;
-    m->vocab = vocab;
+    m->text = longer.text;
+    m->n_text = longer.n_text;
+    m->ids = longer.ids;
+    m->vocab = vocab->hash;
     m->end = end;
     changed(c);
     return PUMICE_OK;
 fail:
-    mem_free(copy);
-    ids_fini(&new_ids);
+    message_fini(&longer);
     return st;
 }
 

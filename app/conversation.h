@@ -14,6 +14,7 @@ bool role_find(struct str name, enum role *out);
 
 /* Why an answer ended; NONE for other messages and for imported ones. */
 enum answer_end { END_NONE, END_EOS, END_LENGTH, END_CONTEXT, END_STOPPED, N_ENDS };
+enum answer_end answer_end_of(enum pumice_stop stop);
 const char *answer_end_name(enum answer_end end); /* "none", "eos", "length", "context", "stopped" */
 
 #define NO_MESSAGE UINT32_MAX
@@ -67,9 +68,10 @@ enum pumice_status conversation_add(struct conversation *c, enum role role, cons
 /* The assistant's answer with its ids, after the head. No step: it belongs to that of its question. */
 enum pumice_status conversation_answer(struct conversation *c, const char *text, size_t n, const struct ids *ids,
                                        uint64_t vocab, enum answer_end end);
-/* Replaces text and ids of the head, an assistant's message, by longer ones (continue). No step. */
-enum pumice_status conversation_extend(struct conversation *c, const char *text, size_t n, const struct ids *ids,
-                                       uint64_t vocab, enum answer_end end);
+/* Adds what was generated after the head, an assistant's message, to it (continue). Where all ids are known its text is
+ * made of them, so that a character that was cut comes out whole. No step. */
+enum pumice_status conversation_extend(struct conversation *c, const struct vocab *vocab, const char *text, size_t n,
+                                       const struct ids *ids, enum answer_end end);
 /* Sets (n = 0: removes) the system message; the turns stay. */
 enum pumice_status conversation_set_system(struct conversation *c, const char *text, size_t n);
 /* Moves the head to the question of the last answer, so that another answer can be made beside it. ARGUMENT when the
@@ -101,6 +103,7 @@ struct conversation_plan {
     struct prompt prompt;
     size_t n_turns, n_unseen; /* turns of the path, and how many of them, oldest first, the model does not see */
     size_t n_dropped;         /* of those: dropped just now */
+    bool full;                /* some of them because the context is full, not because of max_history */
 };
 /* Renders system message and path. When it does not fit, whole oldest turns are left out, then enough of them for the
  * next turns to fit as well, and stay out (c->first_seen). Fails CONTEXT when the last turn alone is too long (with

@@ -192,3 +192,32 @@ enum pumice_status llm_encode_raw(const struct llm *llm, const char *text, size_
     if (st != PUMICE_OK) return st;
     return tokenizer_encode_text(llm->vocab.tokenizer, (struct str){text, n}, true, out);
 }
+
+static bool on_prompt(void *user, size_t done, size_t total)
+{
+    (void)user;
+    if (total > 256) term_progress("reading the prompt", (double)done / (double)total);
+    if (done == total) term_progress_end(); /* the answer comes next */
+    return term_interrupts() == 0;
+}
+
+static bool goes_on(void *user)
+{
+    (void)user;
+    return term_interrupts() == 0;
+}
+
+enum pumice_status answer_make(struct llm *llm, const int32_t *prompt, size_t n, const struct answer_params *params,
+                               struct answer *out)
+{
+    struct answer_params all = *params;
+    all.on_prompt = on_prompt;
+    all.goes_on = goes_on;
+    const bool soft = term_interrupt_soft(true);
+    term_interrupt_target(llm->session);
+    const enum pumice_status st = answer_run(llm->session, &llm->vocab, prompt, n, &all, out);
+    term_progress_end();
+    term_interrupt_target(NULL);
+    (void)term_interrupt_soft(soft);
+    return st;
+}

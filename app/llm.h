@@ -1,9 +1,8 @@
-/* llm: a model ready to use: file, vocabulary, device, one session; and answering with it.
- *
- * Prints only notes about loading. answer_make calls back for text, so that a window can use it as well. */
+/* llm: a model ready to use from a terminal: file, vocabulary, device, one session; and answering with it. */
 #ifndef PUMICE_APP_LLM_H
 #define PUMICE_APP_LLM_H
 
+#include "app/answer.h"
 #include "app/options.h"
 #include "app/prompt.h"
 
@@ -34,29 +33,9 @@ enum pumice_status llm_messages_json(const struct options *o, const char *text, 
 /* The ids of a text taken as it is, special tokens recognised, with bos where the model wants it. */
 enum pumice_status llm_encode_raw(const struct llm *llm, const char *text, size_t n, struct ids *out);
 
-/* One answer. Zero-initialised is empty; free with answer_fini. */
-struct answer {
-    struct ids ids; /* generated; without the stop token */
-    char *text;     /* UTF-8, NUL-terminated, control tokens left out; NULL when there is none */
-    size_t n_text;
-    struct pumice_generate_result result;
-    size_t n_prompt;
-    uint64_t seed;
-    struct pumice_session_stats stats;
-    uint64_t hash; /* of the last logits */
-};
-struct answer_params {
-    struct pumice_sampling sampling;
-    uint32_t max_tokens;
-    /* Each piece of text as it comes, whole characters; false stops. May be NULL. */
-    bool (*on_text)(void *user, const char *text, size_t n);
-    void *user;
-};
-/* Feeds the prompt and generates. Ctrl-C stops: OK with stop CANCELLED while generating, status CANCELLED
- * before. */
-enum pumice_status answer_make(struct llm *llm, const int32_t *prompt, size_t n,
-                               const struct answer_params *params, struct answer *out);
-void answer_fini(struct answer *a);
+/* answer_run at a terminal: params' sampling, max_tokens, on_text and user; long prompts show progress, Ctrl-C stops. */
+enum pumice_status answer_make(struct llm *llm, const int32_t *prompt, size_t n, const struct answer_params *params,
+                               struct answer *out);
 
 /* Numbers for --stats and --perf, on standard error. */
 void report_stats(const struct llm *llm, const struct answer *a);

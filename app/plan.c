@@ -105,6 +105,7 @@ enum pumice_status conversation_plan(struct conversation *c, const struct prompt
     if (limits->max_history > 0 && last > limits->max_history) first = MAX(first, last - limits->max_history);
     TRY(render(c, format, first, limits->open_ended, &out->prompt));
     if (out->prompt.ids.n > room && first < last) {
+        out->full = true;
         /* with a quarter more, so that the next turns fit without leaving out again, which would compute all anew */
         TRY(drop(c, format, limits->open_ended, room - room / 4, first, n_turns, &first));
         prompt_fini(&out->prompt);

@@ -48,7 +48,7 @@ static enum pumice_status print_json(const struct llm *llm, const struct answer 
     pumice_engine_get_info(llm->engine, &info);
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)a->hash);
     snprintf(seed, sizeof seed, "%llu", (unsigned long long)a->seed); /* a double would round it */
-    if (!json_add_text(o, "text", a->text != NULL ? a->text : "", a->n_text)) {
+    if (!json_add_text(o, "text", a->text, a->n_text)) {
         cJSON_Delete(o);
         return err_memory("the answer", a->n_text);
     }

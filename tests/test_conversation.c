@@ -318,6 +318,29 @@ static void test_kept_ids(void)
     prompt_format_close(&f);
 }
 
+/* An answer that was cut inside a character, and went on: the character is whole, and so are the ids. */
+static void test_extend(void)
+{
+    struct conversation c;
+    struct ids all = {0};
+    static const char emoji[] = "\xf0\x9f\x99\x82";
+    conversation_init(&c);
+    CHECK(tokenizer_encode_text(vocab.tokenizer, str_of(emoji), false, &all) == PUMICE_OK && all.n > 1, "%zu tokens", all.n);
+    const struct ids head = {.data = all.data, .n = 1}, tail = {.data = all.data + 1, .n = all.n - 1};
+    for (int known = 0; known < 2; known++) {
+        CHECK(conversation_add(&c, ROLE_USER, "a", 1) == PUMICE_OK, "%s", pumice_error());
+        CHECK(conversation_answer(&c, "\xef\xbf\xbd", 3, &head, known ? vocab.hash : 1, END_LENGTH) == PUMICE_OK, "%s",
+              pumice_error());
+        CHECK(conversation_extend(&c, &vocab, "\xef\xbf\xbd", 3, &tail, END_EOS) == PUMICE_OK, "%s", pumice_error());
+        const struct message *m = &c.messages[c.state.head];
+        const char *want = known ? emoji : "\xef\xbf\xbd\xef\xbf\xbd"; /* ids of another vocabulary say nothing */
+        CHECK(strcmp(m->text, want) == 0 && m->n_text == strlen(want) && m->ids.n == (known ? all.n : 0) && m->end == END_EOS,
+              "'%s', %zu ids", m->text, m->ids.n);
+    }
+    conversation_fini(&c);
+    ids_fini(&all);
+}
+
 /* A template that strips the thoughts of earlier answers keeps the ids of what it shows. */
 static void test_kept_thinking(void)
 {
@@ -462,7 +485,7 @@ static void test_tree(void)
     conversation_title(&c, title, sizeof title);
     CHECK(title[0] == 0, "%s", title);
     CHECK(conversation_regenerate(&c) == PUMICE_ARGUMENT && conversation_edit(&c, 0, "x", 1) == PUMICE_ARGUMENT, "nothing there yet");
-    CHECK(conversation_extend(&c, "x", 1, &(struct ids){0}, 0, END_EOS) == PUMICE_ARGUMENT, "nothing to extend");
+    CHECK(conversation_extend(&c, &vocab, "x", 1, &(struct ids){0}, END_EOS) == PUMICE_ARGUMENT, "nothing to extend");
     CHECK(conversation_add(&c, ROLE_USER, " \n one\x1b[31m\ntwo", 16) == PUMICE_OK, "%s", pumice_error());
     conversation_title(&c, title, sizeof title);
     CHECK(strcmp(title, "one\\x1b[31m") == 0, "%s", title);
@@ -673,6 +696,7 @@ int main(int argc, char **argv)
     test_refused();
     test_kept_ids();
     test_kept_thinking();
+    test_extend();
     test_tree();
     test_steps();
     test_plan();

@@ -396,38 +396,6 @@ static void set_session(struct worker *w, struct pumice_session *session)
     platform_mutex_unlock(w->mutex);
 }
 
-static enum answer_end end_of(enum pumice_stop stop)
-{
-    static const enum answer_end ends[] = {[PUMICE_STOP_EOS] = END_EOS,
-                                           [PUMICE_STOP_LENGTH] = END_LENGTH,
-                                           [PUMICE_STOP_CONTEXT] = END_CONTEXT,
-                                           [PUMICE_STOP_CANCELLED] = END_STOPPED};
-    return ends[stop];
-}
-
-/* The answer's text and ids after those that are there already. */
-static enum pumice_status extend(struct worker *w, const struct brain_answer *a)
-{
-    enum pumice_status st = PUMICE_OK;
-    struct conversation *c = &w->conversation;
-    const struct message *m = &c->messages[c->state.head];
-    struct ids ids = {0};
-    const size_t n = m->n_text + a->n_text;
-    char *text = mem_alloc(n + 1);
-    if (text == NULL) TRY(err_memory("the answer", n));
-    memcpy(text, m->text, m->n_text);
-    memcpy(text + m->n_text, a->text, a->n_text + 1);
-    if (m->ids.n > 0 && m->vocab == w->brain->vocab.hash) {
-        TRY(ids_append_all(&ids, m->ids.data, m->ids.n));
-        TRY(ids_append_all(&ids, a->ids.data, a->ids.n));
-    }
-    TRY(conversation_extend(c, text, n, &ids, w->brain->vocab.hash, end_of(a->result.stop)));
-fail:
-    ids_fini(&ids);
-    mem_free(text);
-    return st;
-}
-
 static enum pumice_status plan(struct worker *w, bool open_ended, struct conversation_plan *out)
 {
     const struct configuration *c = &w->configuration;
@@ -437,8 +405,7 @@ static enum pumice_status plan(struct worker *w, bool open_ended, struct convers
                                                .max_history = (size_t)MAX(c->history, 0),
                                                .open_ended = open_ended};
     const enum pumice_status st = conversation_plan(&w->conversation, &w->brain->format, &limits, out);
-    const bool as_wished = limits.max_history > 0 && out->n_turns - out->n_unseen == limits.max_history + 1;
-    if (st != PUMICE_OK || out->n_dropped == 0 || as_wished) return st;
+    if (st != PUMICE_OK || !out->full) return st;
     struct event *e = event_make(EVENT_FORGOT);
     if (e != NULL) e->n = out->n_dropped;
     post(w, e);
@@ -450,8 +417,7 @@ static void answer(struct worker *w, bool open_ended)
 {
     enum pumice_status st = PUMICE_OK;
     struct conversation_plan p = {0};
-    struct brain_answer a = {0};
-    const struct brain_call call = {.on_prompt = on_prompt, .on_text = on_text, .goes_on = goes_on, .user = w};
+    struct answer a = {0};
     post_state(w, STATE_PREFILL, -1);
     save(w); /* the question is safe before the answer begins */
     w->n_tokens = 0;
@@ -460,21 +426,27 @@ static void answer(struct worker *w, bool open_ended)
     w->n_prompt = (uint32_t)p.prompt.ids.n;
     post_messages(w, !open_ended);
     set_session(w, w->brain->session);
-    st = brain_answer(w->brain, &p.prompt.ids, &w->configuration, &call, &a);
+    struct answer_params params = brain_params(w->brain, &w->configuration);
+    params.on_prompt = on_prompt;
+    params.on_text = on_text;
+    params.goes_on = goes_on;
+    params.user = w;
+    st = answer_run(w->brain->session, &w->brain->vocab, p.prompt.ids.data, p.prompt.ids.n, &params, &a);
     set_session(w, NULL);
     TRY(st);
     w->n_tokens = (uint32_t)a.ids.n;
+    const enum answer_end end = answer_end_of(a.result.stop);
     if (open_ended)
-        st = extend(w, &a);
+        st = conversation_extend(&w->conversation, &w->brain->vocab, a.text, a.n_text, &a.ids, end);
     else
-        st = conversation_answer(&w->conversation, a.text, a.n_text, &a.ids, w->brain->vocab.hash, end_of(a.result.stop));
+        st = conversation_answer(&w->conversation, a.text, a.n_text, &a.ids, w->brain->vocab.hash, end);
 fail:
     if (st != PUMICE_OK && st != PUMICE_CANCELLED) post_problem(w, st, false);
     if (st == PUMICE_OK)
         post_stats(w, &a.stats,
                    a.stats.decode_ns > 0 ? (double)a.stats.decode_tokens * 1e9 / (double)a.stats.decode_ns : 0);
     conversation_plan_fini(&p);
-    brain_answer_fini(&a);
+    answer_fini(&a);
     save(w);
     post_messages(w, false);
 }
