@@ -282,14 +282,6 @@ static void show_progress(struct batch *b)
     }
 }
 
-static cJSON *error_json(const struct batch *b)
-{
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddNumberToObject(o, "line", (double)b->number);
-    (void)json_add_text(o, "error", pumice_error(), strlen(pumice_error()));
-    return o;
-}
-
 static enum pumice_status write_line(struct batch *b, cJSON *value)
 {
     if (b->out == stdout) return json_print_line(value);
@@ -314,7 +306,7 @@ static enum pumice_status answer_lines(struct batch *b)
         st = answer_line(b, line, n, &out);
         if (st == PUMICE_CANCELLED || st == PUMICE_DEVICE) break; /* the line stays to be answered */
         if (st != PUMICE_OK) {
-            out = error_json(b);
+            out = json_line_error(b->number);
             b->n_bad++;
         }
         st = write_line(b, out);

@@ -17,7 +17,6 @@ enum { OLD_MAX_BYTES = 64 << 20 };
 struct bench {
     const struct options *o;
     const char *form; /* "md", "csv" or "json" */
-    struct pumice_device_info device;
     struct pumice_ceilings ceilings;
     struct pumice_kernel_row *rows;
     size_t n, capacity;
@@ -39,8 +38,8 @@ static double gflops(const struct pumice_kernel_row *r)
 
 static void print_head(const struct bench *b)
 {
-    printf("%s (%s), driver %s, Vulkan %s; pumice %s, %s\n", b->device.name, report_kind(b->device.kind), b->device.driver,
-           b->device.api[0] != 0 ? b->device.api : "none", pumice_version(), b->day);
+    printf("%s (%s), driver %s, Vulkan %s; pumice %s, %s\n", b->ceilings.device.name, report_kind(b->ceilings.device.kind), b->ceilings.device.driver,
+           b->ceilings.device.api[0] != 0 ? b->ceilings.device.api : "none", pumice_version(), b->day);
     printf("ceilings: copy %.1f GB/s", b->ceilings.bytes_per_s / 1e9);
     if (b->ceilings.f32_flops_per_s > 0) printf(", f32 %.1f GFLOP/s", b->ceilings.f32_flops_per_s / 1e9);
     printf("\n\n| %-42s | %21s | %8s | %9s | %14s | %8s |\n", "kernel", "us", "GB/s", "GFLOP/s", "of the ceiling", "NMSE");
@@ -76,9 +75,9 @@ static cJSON *row_json(const struct pumice_kernel_row *r)
 static enum pumice_status print_json(const struct bench *b)
 {
     cJSON *o = cJSON_CreateObject();
-    (void)json_add_text(o, "device", b->device.name, strlen(b->device.name));
-    (void)json_add_text(o, "driver", b->device.driver, strlen(b->device.driver));
-    cJSON_AddStringToObject(o, "vulkan", b->device.api);
+    (void)json_add_text(o, "device", b->ceilings.device.name, strlen(b->ceilings.device.name));
+    (void)json_add_text(o, "driver", b->ceilings.device.driver, strlen(b->ceilings.device.driver));
+    cJSON_AddStringToObject(o, "vulkan", b->ceilings.device.api);
     cJSON_AddStringToObject(o, "pumice", pumice_version());
     cJSON_AddStringToObject(o, "date", b->day);
     cJSON_AddNumberToObject(o, "copy_gb_per_s", b->ceilings.bytes_per_s / 1e9);
@@ -94,8 +93,8 @@ static void print_csv(const struct bench *b)
            "flops,gb_per_s,gflop_per_s,share,bound,nmse\n");
     for (size_t i = 0; i < b->n; i++) {
         const struct pumice_kernel_row *r = &b->rows[i];
-        printf("\"%s\",\"%s\",%s,%s,%s,%.3f,%.3f,%s,%s,%s,%u,%u,%.3f,%.3f,%llu,%.0f,%.3f,%.3f,%.4f,%s,%.3e\n", b->device.name,
-               b->device.driver, b->device.api, pumice_version(), b->day, b->ceilings.bytes_per_s / 1e9,
+        printf("\"%s\",\"%s\",%s,%s,%s,%.3f,%.3f,%s,%s,%s,%u,%u,%.3f,%.3f,%llu,%.0f,%.3f,%.3f,%.4f,%s,%.3e\n", b->ceilings.device.name,
+               b->ceilings.device.driver, b->ceilings.device.api, pumice_version(), b->day, b->ceilings.bytes_per_s / 1e9,
                b->ceilings.f32_flops_per_s / 1e9, r->name, r->op, r->type, r->n_tokens, r->n_past, r->median_ns / 1e3,
                r->spread_ns / 1e3, (unsigned long long)r->bytes, r->flops, gb_per_s(r), gflops(r), r->share,
                r->memory_bound ? "memory" : "f32", r->nmse);
@@ -210,7 +209,7 @@ static enum pumice_status write_plot(const struct bench *b, const char *path)
     char title[512], name[300];
     FILE *f = fopen(path, "w");
     if (f == NULL) return err_set(PUMICE_IO, "%s cannot be written: %s; name another file", path, strerror(errno));
-    str_escape(str_of(b->device.name), name, sizeof name);
+    str_escape(str_of(b->ceilings.device.name), name, sizeof name);
     for (char *c = name; *c != 0; c++)
         if (*c == '<' || *c == '&') *c = ' ';
     snprintf(title, sizeof title, "%s, pumice %s, %s", name, pumice_version(), b->day);
@@ -251,7 +250,7 @@ static enum pumice_status compare(const struct bench *b, const char *path)
     old = json_read(text, n, &where);
     const cJSON *rows = cJSON_GetObjectItemCaseSensitive(old, "kernels"), *device = cJSON_GetObjectItemCaseSensitive(old, "device");
     if (!cJSON_IsArray(rows)) TRY(err_set(PUMICE_FORMAT, "%s is no output of pumice bench --kernels -o json", path));
-    if (!cJSON_IsString(device) || strcmp(device->valuestring, b->device.name) != 0)
+    if (!cJSON_IsString(device) || strcmp(device->valuestring, b->ceilings.device.name) != 0)
         term_note("note: %s was measured on another device", path);
     for (size_t i = 0; i < b->n; i++) {
         const struct pumice_kernel_row *r = &b->rows[i];
@@ -281,8 +280,6 @@ int command_bench_kernels(const struct options *o)
 {
     struct bench b = {.o = o, .form = o->batch_out != NULL ? o->batch_out : "md"};
     struct pumice_model *model = NULL;
-    struct pumice_device_info devices[32];
-    size_t n = COUNT_OF(devices);
     int code = EXIT_CODE_OK;
     enum pumice_status st = PUMICE_OK;
     const time_t now = time(NULL);
@@ -292,9 +289,6 @@ int command_bench_kernels(const struct options *o)
         return command_usage("--output is md, csv or json with --kernels, not '%s'", b.form);
     if (o->model != NULL && o->shapes != NULL) return command_usage("the shapes come from -m or from --shapes, not both");
     if (o->model != NULL) TRY(pumice_model_open(o->model, &model));
-    TRY(pumice_devices(o->device, devices, &n));
-    for (size_t i = 0; i < MIN(n, COUNT_OF(devices)); i++)
-        if (devices[i].chosen) b.device = devices[i];
     const struct pumice_engine_params params = {.device = o->device, .n_threads = (uint32_t)o->threads};
     term_progress("measuring the ceilings", 0);
     TRY(pumice_bench_kernels(&params, model, o->shapes, o->only, on_row, &b, &b.ceilings));

@@ -44,26 +44,27 @@ static void run_new(struct chat *chat, const char *text, size_t n)
     term_note("[cleared%s]", kept ? "; the conversation is kept, /list shows it" : "");
 }
 
+static void step(struct chat *chat, bool moved, const char *otherwise)
+{
+    if (moved)
+        chat_show(chat, 4);
+    else
+        usage(chat, otherwise);
+    chat_save(chat);
+}
+
 static void run_undo(struct chat *chat, const char *text, size_t n)
 {
     (void)text;
     (void)n;
-    if (conversation_undo(&chat->conversation))
-        chat_show(chat, 4);
-    else
-        usage(chat, "there is nothing to undo");
-    chat_save(chat);
+    step(chat, conversation_undo(&chat->conversation), "there is nothing to undo");
 }
 
 static void run_redo(struct chat *chat, const char *text, size_t n)
 {
     (void)text;
     (void)n;
-    if (conversation_redo(&chat->conversation))
-        chat_show(chat, 4);
-    else
-        usage(chat, "there is nothing to redo");
-    chat_save(chat);
+    step(chat, conversation_redo(&chat->conversation), "there is nothing to redo");
 }
 
 static void run_regenerate(struct chat *chat, const char *text, size_t n)

@@ -164,6 +164,15 @@ bool json_member(const char *text, size_t n, const char *name, struct str *value
     return found;
 }
 
+cJSON *json_line_error(size_t number)
+{
+    cJSON *o = cJSON_CreateObject();
+    if (cJSON_AddNumberToObject(o, "line", (double)number) != NULL && json_add_text(o, "error", pumice_error(), strlen(pumice_error())))
+        return o;
+    cJSON_Delete(o);
+    return NULL;
+}
+
 enum pumice_status json_print_line(cJSON *value)
 {
     char *line = value != NULL ? cJSON_PrintUnformatted(value) : NULL;

@@ -23,6 +23,10 @@ bool json_member(const char *text, size_t n, const char *name, struct str *value
 /* A copy that is valid UTF-8 (U+FFFD for what is not), with a NUL after it; mem_alloc'ed, NULL when memory ran out. */
 char *utf8_copy(const char *text, size_t n, size_t *n_out);
 
+/* What stands in the output for a line of input that failed: {"line": number, "error": this thread's error text}. NULL when
+ * memory ran out. */
+cJSON *json_line_error(size_t number);
+
 /* Prints the value as one line on standard output and deletes it. Fails MEMORY (also for NULL) and IO. */
 enum pumice_status json_print_line(cJSON *value);
 

@@ -172,9 +172,7 @@ static int jsonl(const struct llm *llm, const struct options *o)
         if (strspn(line, " \t\r\n") == (size_t)n) continue;
         st = line_json(llm, o, line, (size_t)n, &out);
         if (st != PUMICE_OK) {
-            out = cJSON_CreateObject();
-            cJSON_AddNumberToObject(out, "line", (double)number);
-            (void)json_add_text(out, "error", pumice_error(), strlen(pumice_error()));
+            out = json_line_error(number);
             n_bad++;
         }
         st = json_print_line(out);

@@ -76,9 +76,7 @@ static int jsonl(const struct llm *llm, const struct options *o)
         number++;
         st = o->decode ? decode_line(llm, line, n, &out) : encode_line(llm, o, line, n, &out);
         if (st == PUMICE_ARGUMENT) {
-            out = cJSON_CreateObject();
-            cJSON_AddNumberToObject(out, "line", (double)number);
-            cJSON_AddStringToObject(out, "error", pumice_error());
+            out = json_line_error(number);
             n_bad++;
             st = PUMICE_OK;
         }

@@ -17,6 +17,12 @@ enum pumice_status engine_note(struct pumice_engine *e, enum pumice_status st)
     return st;
 }
 
+enum pumice_status engine_check_context(const struct pumice_model *m, uint32_t n_ctx)
+{
+    if (n_ctx <= m->h.n_context) return PUMICE_OK;
+    return err_set(PUMICE_ARGUMENT, "a context of %u tokens is more than the model's %u; ask for less", n_ctx, m->h.n_context);
+}
+
 /* --- loading ------------------------------------------------------------------------------------------------------------- */
 
 struct loader {
@@ -156,9 +162,8 @@ static enum pumice_status check_fit(struct pumice_engine *e, const struct pumice
 {
     struct pumice_fit fit;
     char smaller[64] = "";
-    const uint32_t most = e->model->h.n_context;
-    if (params->n_ctx > most)
-        return err_set(PUMICE_ARGUMENT, "a context of %u tokens is more than the model's %u; ask for less", params->n_ctx, most);
+    const enum pumice_status st = engine_check_context(e->model, params->n_ctx);
+    if (st != PUMICE_OK) return st;
     engine_fit(e->model, e->backend, params->n_ctx, &fit);
     e->n_ctx = fit.n_ctx;
     if (fit.fits) return PUMICE_OK;

@@ -35,6 +35,8 @@ void engine_fit(const struct pumice_model *m, struct backend *b, uint32_t n_ctx,
 
 /* PUMICE_OK, or PUMICE_DEVICE with the text of the failure that came first. */
 enum pumice_status engine_check(const struct pumice_engine *e);
+/* Fails ARGUMENT when n_ctx tokens are more than the model was made for. */
+enum pumice_status engine_check_context(const struct pumice_model *m, uint32_t n_ctx);
 /* Passes `st` through; remembers a PUMICE_DEVICE for every later call. */
 enum pumice_status engine_note(struct pumice_engine *e, enum pumice_status st);
 

@@ -22,8 +22,8 @@ static struct kernel_needs needs_of(const struct pumice_model *m)
     need_tensor(&n, m->embed);
     need_tensor(&n, m->output);
     for (uint32_t i = 0; i < m->h.n_layers; i++) {
-        const struct layer_tensors *l = &m->layers[i];
-        const struct gguf_tensor *const all[] = {l->q, l->k, l->v, l->o, l->gate, l->up, l->down};
+        const struct gguf_tensor *all[LAYER_MATRICES];
+        layer_matrices(&m->layers[i], all);
         for (size_t j = 0; j < COUNT_OF(all); j++) need_tensor(&n, all[j]);
     }
     return n;

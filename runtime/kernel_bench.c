@@ -52,7 +52,6 @@ struct bench {
     struct backend_options options;
     struct kernel_rig rig; /* [0] measured */
     struct arena weights;  /* bytes that a back end may use in place */
-    struct pumice_device_info device;
     struct pumice_ceilings ceilings;
     const char *only;
     void (*report)(void *user, const struct pumice_kernel_row *row);
@@ -199,7 +198,7 @@ fail:
 static enum pumice_status open_device(struct bench *b)
 {
     const enum pumice_status st = backend_create(&b->options, &b->rig.side[0]);
-    if (st == PUMICE_OK) b->rig.side[0]->calls->info(b->rig.side[0], &b->device);
+    if (st == PUMICE_OK) b->rig.side[0]->calls->info(b->rig.side[0], &b->ceilings.device);
     return st;
 }
 
@@ -278,7 +277,7 @@ static enum pumice_status measure_ceilings(struct bench *b)
     const struct op copy = {.kind = OP_COPY, .label = "copy", .x = x, .y = y};
     TRY(measure(d, &copy, 1, &ns, &spread));
     b->ceilings.bytes_per_s = (double)op_bytes(&copy, 0) * 1e9 / ns;
-    if (b->device.kind == PUMICE_DEVICE_CPU) goto fail; /* its own kernels are not made of such loops */
+    if (b->ceilings.device.kind == PUMICE_DEVICE_CPU) goto fail; /* its own kernels are not made of such loops */
     const struct op peak = {.kind = OP_PEAK, .label = "peak", .x = x, .y = y, .D = b->host ? PEAK_N / 16 : PEAK_N, .C = PEAK_ROUNDS};
     TRY(measure(d, &peak, 1, &ns, &spread));
     b->ceilings.f32_flops_per_s = op_flops(&peak, 0) * 1e9 / ns;
@@ -303,8 +302,8 @@ static enum pumice_status shapes_of(struct pumice_model *m, struct shapes *s)
     TRY(model_bind(m));
     *s = (struct shapes){.name = "file", .D = m->h.D, .H = m->h.H, .G = m->h.G, .E = m->h.E, .F = m->h.F};
     for (uint32_t i = 0; i < m->h.n_layers; i++) {
-        const struct layer_tensors *l = &m->layers[i];
-        const struct gguf_tensor *const all[] = {l->q, l->k, l->v, l->o, l->gate, l->up, l->down};
+        const struct gguf_tensor *all[LAYER_MATRICES];
+        layer_matrices(&m->layers[i], all);
         for (size_t j = 0; j < COUNT_OF(all); j++) add_matrix(s, all[j]);
     }
     add_matrix(s, m->output);
@@ -326,7 +325,7 @@ enum pumice_status pumice_bench_kernels(const struct pumice_engine_params *param
     uint32_t Ts[4] = {1, 4, 16};
     memset(ceilings, 0, sizeof *ceilings);
     TRY(open_device(&b));
-    b.host = b.device.kind == PUMICE_DEVICE_CPU || b.device.kind == PUMICE_DEVICE_SOFTWARE;
+    b.host = b.ceilings.device.kind == PUMICE_DEVICE_CPU || b.ceilings.device.kind == PUMICE_DEVICE_SOFTWARE;
     Ts[3] = MAX(17u, b.rig.side[0]->calls->chunk_tokens(b.rig.side[0]));
     TRY(measure_ceilings(&b));
     close_device(&b);

@@ -515,3 +515,9 @@ bool pumice_meta_array_f64(const struct pumice_model *m, const char *key, double
         if (!gguf_next_f64(&r, &values[i])) return false;
     return true;
 }
+
+void layer_matrices(const struct layer_tensors *l, const struct gguf_tensor *out[LAYER_MATRICES])
+{
+    const struct gguf_tensor *const all[] = {l->q, l->k, l->v, l->o, l->gate, l->up, l->down};
+    memcpy(out, all, sizeof all);
+}

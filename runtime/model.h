@@ -30,6 +30,10 @@ struct layer_tensors {
     const struct gguf_tensor *gate, *up, *down;       /* [F, D], [F, D], [D, F] */
 };
 
+enum { LAYER_MATRICES = 7 };
+/* q, k, v, o, gate, up, down. */
+void layer_matrices(const struct layer_tensors *l, const struct gguf_tensor *out[LAYER_MATRICES]);
+
 struct pumice_model {
     struct mapping map; /* zero when over memory */
     struct gguf gguf;

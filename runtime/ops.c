@@ -74,11 +74,6 @@ enum pumice_status op_copy(struct plan *p, const char *label, struct buf x, stru
     return record(p, &(struct op){.kind = OP_COPY, .label = label, .x = x, .y = y});
 }
 
-enum pumice_status op_peak(struct plan *p, const char *label, struct buf x, struct buf y, uint32_t n, uint32_t rounds)
-{
-    return record(p, &(struct op){.kind = OP_PEAK, .label = label, .x = x, .y = y, .D = n, .C = rounds});
-}
-
 uint64_t op_bytes(const struct op *op, uint32_t past)
 {
     const uint64_t T = op->T, D = op->D, heads = (uint64_t)op->H * op->E, kv = (uint64_t)op->G * op->E;

@@ -49,6 +49,8 @@ enum mem_use {
     MEM_READBACK /* host reads it after a run */
 };
 
+/* OP_PEAK is part of no model and has no builder; the kernel benchmark records it to measure what a device can compute:
+ * y[i] = sum over j < 8 of a_j after C times a_j = a_j * 0.75 + 0.25, from a_j = x[i] + j, for D elements. */
 enum op_kind {
     OP_EMBED, OP_RMS_NORM, OP_MATMUL, OP_QK_NORM_ROPE_KV, OP_BIAS_ROPE_KV, OP_ATTENTION, OP_SWIGLU, OP_COPY,
     OP_PEAK, OP_N_KINDS
@@ -109,10 +111,6 @@ enum pumice_status op_swiglu(struct plan *p, const char *label, struct buf gate,
                              uint32_t F);
 /* y[0..bytes) = x[0..bytes): to bring results into a MEM_READBACK buffer. bytes % 4 == 0. */
 enum pumice_status op_copy(struct plan *p, const char *label, struct buf x, struct buf y, uint64_t bytes);
-
-/* y[i] = sum over j < 8 of a_j after `rounds` times a_j = a_j * 0.75 + 0.25, from a_j = x[i] + j; n elements. No part of
- * any model: 16 n rounds operations on two words of memory, to measure what a device can compute. */
-enum pumice_status op_peak(struct plan *p, const char *label, struct buf x, struct buf y, uint32_t n, uint32_t rounds);
 
 /* --- back ends --------------------------------------------------------------------------------------------- */
 

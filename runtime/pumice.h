@@ -247,6 +247,7 @@ void pumice_engine_perf(const struct pumice_engine *engine, struct pumice_perf_r
 
 /* What a device can do at most, measured: bytes read and written by a copy, f32 operations. 0 = not measured. */
 struct pumice_ceilings {
+    struct pumice_device_info device; /* of which */
     double bytes_per_s, f32_flops_per_s;
 };
 struct pumice_kernel_row {

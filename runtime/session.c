@@ -42,8 +42,7 @@ enum pumice_status pumice_session_open(struct pumice_engine *e, const struct pum
     struct pumice_session *s = NULL;
     *out = NULL;
     TRY(engine_check(e));
-    if (C > h->n_context)
-        return err_set(PUMICE_ARGUMENT, "a context of %u tokens is more than the model's %u; ask for less", C, h->n_context);
+    TRY(engine_check_context(e->model, C));
     s = mem_calloc(1, sizeof *s);
     if (!s) return err_memory("the session", sizeof *s);
     s->engine = e;

@@ -1,5 +1,5 @@
 // y[i] = sum over j < 8 of a_j after `rounds` times a_j = a_j * 0.75 + 0.25, from a_j = x[i] + j.   f32, n elements.
-// Called from op_peak, by the kernel benchmark alone: what this device can compute when memory is no matter.
+// Recorded by the kernel benchmark alone: what this device can compute when memory is no matter.
 // Mapping: a lane an element; eight chains, so that the latency of one is hidden by the others.
 #version 450
 #extension GL_GOOGLE_include_directive : require

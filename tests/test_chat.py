@@ -34,6 +34,15 @@ class Store(Case):
         self.err = done.stderr.decode()
         return done.stdout.decode().splitlines()
 
+    def start(self, line, *args):
+        """A chat that has answered one line and waits for more."""
+        p = subprocess.Popen([PUMICE, "chat", *CPU, "-q", *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             env=self.env)
+        p.stdin.write(line.encode())
+        p.stdin.flush()
+        p.stdout.readline()
+        return p
+
     def files(self):
         return sorted(f for f in os.listdir(self.dir) if f.endswith(".json")) if os.path.isdir(self.dir) else []
 
@@ -183,11 +192,7 @@ class Keeping(Store):
 
     def test_two_programs(self):
         self.chat("Hello")
-        one = subprocess.Popen([PUMICE, "chat", *CPU, "-q", "--open", "last"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE, env=self.env)
-        one.stdin.write(b"Hello\n")
-        one.stdin.flush()
-        one.stdout.readline()
+        one = self.start("Hello\n", "--open", "last")
         two = pumice("chat", *CPU, "--open", "last", env=self.env)
         self.assertEqual(two.returncode, 1)
         self.assertIn(b"open in another", two.stderr)
@@ -197,11 +202,7 @@ class Keeping(Store):
         self.chat("Hello", args=["--open", self.files()[0][:-5]])
 
     def test_question_survives(self):
-        p = subprocess.Popen([PUMICE, "chat", *CPU, "-q"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             env=self.env)
-        p.stdin.write(b"Hello\nTell me something.\n")
-        p.stdin.flush()
-        p.stdout.readline()
+        p = self.start("Hello\nTell me something.\n")
         p.send_signal(signal.SIGKILL)
         p.communicate()
         self.assertIn("Hello", read(os.path.join(self.dir, self.files()[0])))
@@ -215,11 +216,7 @@ class Keeping(Store):
 
     def test_read_only_later(self):
         """The directory goes away in the middle: said once, the chat goes on, exit code 1."""
-        p = subprocess.Popen([PUMICE, "chat", *CPU, "-q"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             env=self.env)
-        p.stdin.write(b"Hello\n")
-        p.stdin.flush()
-        p.stdout.readline()
+        p = self.start("Hello\n")
         time.sleep(0.2)
         os.rename(self.dir, self.dir + ".away")
         path(self.dir, b"")

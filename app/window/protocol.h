@@ -69,7 +69,6 @@ struct shown_message {
 };
 struct shown_conversation {
     char *id, *title, *match;
-    int64_t updated; /* milliseconds since 1970 */
     uint32_t n_messages;
 };
 

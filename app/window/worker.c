@@ -273,7 +273,6 @@ static void list(struct worker *w, const char *search)
         c->id = mem_strdup(entries[i].id);
         c->title = mem_strdup(entries[i].title != NULL ? entries[i].title : "");
         c->match = entries[i].match != NULL ? mem_strdup(entries[i].match) : NULL;
-        c->updated = entries[i].updated_ms;
         c->n_messages = entries[i].n_messages;
         if (c->id == NULL || c->title == NULL) e->n = 0;
     }
