@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "app/buffer.h"
 #include "app/commands.h"
 #include "app/json.h"
 #include "app/llm.h"
@@ -80,12 +81,15 @@ static struct answer_params answer_params_of(const struct batch *b, const cJSON 
 
 /* The messages as JSON text, mem_alloc'ed: the line's own, byte for byte, or its "prompt" as one message; with the
  * system message of the line or of the command line in front if they have none. */
-static enum pumice_status messages_of(const struct batch *b, const cJSON *value, const char *line, size_t n, char **out)
+static enum pumice_status messages_of(const struct batch *batch, const cJSON *value, const char *line, size_t n, char **out)
 {
+    struct buffer b = {0};
     struct str messages = {NULL, 0}, prompt = {NULL, 0}, system = {NULL, 0};
-    char *own = NULL;
+    const char *given = batch->o->system;
+    size_t n_out = 0;
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(value, "messages");
     const bool has_messages = json_member(line, n, "messages", &messages), has_prompt = json_member(line, n, "prompt", &prompt);
+    const bool has_system = json_member(line, n, "system", &system);
     if (has_messages == has_prompt)
         return err_set(PUMICE_ARGUMENT, has_prompt ? "there are both \"prompt\" and \"messages\"; keep one"
                                                    : "there is neither \"prompt\" nor \"messages\"");
@@ -93,28 +97,27 @@ static enum pumice_status messages_of(const struct batch *b, const cJSON *value,
         return err_set(PUMICE_ARGUMENT, "\"messages\" is not an array with at least one message");
     if (has_prompt && !cJSON_IsString(cJSON_GetObjectItemCaseSensitive(value, "prompt")))
         return err_set(PUMICE_ARGUMENT, "\"prompt\" is not a string");
-    if (json_member(line, n, "system", &system)) {
-        if (!cJSON_IsString(cJSON_GetObjectItemCaseSensitive(value, "system")))
-            return err_set(PUMICE_ARGUMENT, "\"system\" is not a string");
-    } else if (b->o->system != NULL && b->o->system[0] != 0) {
-        cJSON *text = json_text(b->o->system, strlen(b->o->system));
-        own = text != NULL ? cJSON_PrintUnformatted(text) : NULL;
-        cJSON_Delete(text);
-        if (own == NULL) return err_memory("the system prompt", strlen(b->o->system));
-        system = str_of(own);
-    }
+    if (has_system && !cJSON_IsString(cJSON_GetObjectItemCaseSensitive(value, "system")))
+        return err_set(PUMICE_ARGUMENT, "\"system\" is not a string");
     const cJSON *first = has_messages ? cJSON_GetObjectItemCaseSensitive(list->child, "role") : NULL;
-    if (cJSON_IsString(first) && strcmp(first->valuestring, "system") == 0) system = (struct str){NULL, 0};
-    struct arena arena = {0};
-    const struct str rest = has_messages ? (struct str){messages.data + 1, messages.n - 1} : prompt;
-    const char *text = arena_printf(&arena, "[%s%.*s%s%s%.*s%s", system.n > 0 ? "{\"role\":\"system\",\"content\":" : "",
-                                    (int)system.n, system.n > 0 ? system.data : "", system.n > 0 ? "}," : "",
-                                    has_prompt ? "{\"role\":\"user\",\"content\":" : "", (int)rest.n, rest.data,
-                                    has_prompt ? "}]" : "");
-    *out = text != NULL ? mem_strdup(text) : NULL;
-    arena_fini(&arena);
-    cJSON_free(own);
-    return *out != NULL ? PUMICE_OK : err_memory("the messages", n);
+    const bool own = cJSON_IsString(first) && strcmp(first->valuestring, "system") == 0;
+    buffer_addz(&b, "[");
+    if (!own && (has_system || (given != NULL && given[0] != 0))) {
+        buffer_addz(&b, "{\"role\":\"system\",\"content\":");
+        if (has_system)
+            buffer_add(&b, system.data, system.n);
+        else
+            buffer_json_text(&b, str_of(given));
+        buffer_addz(&b, "},");
+    }
+    if (has_messages) {
+        buffer_add(&b, messages.data + 1, messages.n - 1); /* after its bracket */
+    } else {
+        buffer_addz(&b, "{\"role\":\"user\",\"content\":");
+        buffer_add(&b, prompt.data, prompt.n);
+        buffer_addz(&b, "}]");
+    }
+    return buffer_take(&b, "the messages", out, &n_out);
 }
 
 static enum pumice_status add_answer(cJSON *o, const struct answer *a)

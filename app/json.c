@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/buffer.h"
 #include "tokenizer/tokenizer.h"
 
 static bool valid_utf8(const char *text, size_t n)
@@ -34,34 +35,16 @@ char *utf8_copy(const char *text, size_t n, size_t *n_out)
 
 cJSON *json_text(const char *text, size_t n)
 {
-    static const char escape[] = "\\u0000";
-    char *plain = utf8_copy(text, n, &n);
+    struct buffer b = {0};
+    char *plain = utf8_copy(text, n, &n), *raw = NULL;
     cJSON *item = NULL;
+    size_t n_raw = 0;
     if (plain == NULL) return NULL;
-    size_t n_nul = 0;
-    for (size_t i = 0; i < n; i++) n_nul += plain[i] == 0;
-    if (n_nul == 0) {
+    if (memchr(plain, 0, n) == NULL) {
         item = cJSON_CreateString(plain);
-        mem_free(plain);
-        return item;
-    }
-    /* print each part between NUL bytes by cJSON, and join them inside one pair of quotes */
-    char *raw = mem_alloc(n * 6 + 3), *out = raw;
-    for (size_t start = 0; raw != NULL && start <= n;) {
-        const size_t part = strlen(plain + start);
-        cJSON *one = cJSON_CreateString(plain + start);
-        char *printed = one != NULL ? cJSON_PrintUnformatted(one) : NULL;
-        cJSON_Delete(one);
-        if (printed == NULL) break;
-        const size_t k = strlen(printed);
-        if (start == 0) *out++ = '"';
-        memcpy(out, printed + 1, k - 2);
-        out += k - 2;
-        cJSON_free(printed);
-        start += part + 1;
-        memcpy(out, start <= n ? escape : "\"", start <= n ? 6 : 2);
-        out += start <= n ? 6 : 1;
-        if (start > n) item = cJSON_CreateRaw(raw);
+    } else { /* which cJSON's strings cannot hold */
+        buffer_json_text(&b, (struct str){plain, n});
+        if (buffer_take(&b, "a text", &raw, &n_raw) == PUMICE_OK) item = cJSON_CreateRaw(raw);
     }
     mem_free(raw);
     mem_free(plain);

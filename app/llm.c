@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/buffer.h"
 #include "app/embedded.h"
-#include "app/json.h"
 #include "app/term.h"
 #include "runtime/platform.h"
 
@@ -172,17 +172,18 @@ enum pumice_status llm_read_text(const struct options *o, char **text, size_t *n
 
 enum pumice_status llm_messages_json(const struct options *o, const char *text, size_t n, char **json)
 {
-    cJSON *list = cJSON_CreateArray();
-    bool ok = list != NULL;
-    for (int i = o->system != NULL && o->system[0] != 0 ? 0 : 1; ok && i < 2; i++) {
-        cJSON *message = cJSON_CreateObject();
-        ok = message != NULL && cJSON_AddItemToArray(list, message) &&
-             cJSON_AddStringToObject(message, "role", i == 0 ? "system" : "user") != NULL &&
-             json_add_text(message, "content", i == 0 ? o->system : text, i == 0 ? strlen(o->system) : n);
+    struct buffer b = {0};
+    size_t n_json = 0;
+    buffer_addz(&b, "[");
+    if (o->system != NULL && o->system[0] != 0) {
+        buffer_addz(&b, "{\"role\":\"system\",\"content\":");
+        buffer_json_text(&b, str_of(o->system));
+        buffer_addz(&b, "},");
     }
-    *json = ok ? cJSON_PrintUnformatted(list) : NULL;
-    cJSON_Delete(list);
-    return *json != NULL ? PUMICE_OK : err_memory("the message", n);
+    buffer_addz(&b, "{\"role\":\"user\",\"content\":");
+    buffer_json_text(&b, (struct str){text, n});
+    buffer_addz(&b, "}]");
+    return buffer_take(&b, "the message", json, &n_json);
 }
 
 enum pumice_status llm_encode_raw(const struct llm *llm, const char *text, size_t n, struct ids *out)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/buffer.h"
 #include "app/commands.h"
 #include "app/json.h"
 #include "app/llm.h"
@@ -93,36 +94,38 @@ static enum pumice_status one(const struct llm *llm, const struct options *o)
         print_text(&prompt);
 fail:
     mem_free(text);
-    cJSON_free(messages);
+    mem_free(messages);
     prompt_fini(&prompt);
     return st;
 }
 
-/* {"name": value} of all members but those that have a place of their own, as text in `arena`. */
-static enum pumice_status other_members(const cJSON *value, const char *line, size_t n, struct arena *arena, struct str *out)
+/* {"name": value} of all members but those that have a place of their own; "" if there is none. mem_alloc'ed. */
+static enum pumice_status other_members(const cJSON *value, const char *line, size_t n, char **out, size_t *n_out)
 {
-    const char *text = "";
+    struct buffer b = {0};
     for (const cJSON *item = value->child; item != NULL; item = item->next) {
         struct str raw = {NULL, 0};
         if (strcmp(item->string, "messages") == 0 || strcmp(item->string, "tools") == 0 ||
             strcmp(item->string, "add_generation_prompt") == 0 || strpbrk(item->string, "\"\\") != NULL ||
             !json_member(line, n, item->string, &raw))
             continue;
-        text = arena_printf(arena, "%s%s\"%s\":%.*s", text, text[0] != 0 ? "," : "{", item->string, (int)raw.n, raw.data);
-        if (text == NULL) return err_memory("a line", n);
+        buffer_addz(&b, b.n > 0 ? "," : "{");
+        buffer_json_text(&b, str_of(item->string));
+        buffer_addz(&b, ":");
+        buffer_add(&b, raw.data, raw.n);
     }
-    if (text[0] != 0 && (text = arena_printf(arena, "%s}", text)) == NULL) return err_memory("a line", n);
-    *out = str_of(text);
-    return PUMICE_OK;
+    if (b.n > 0) buffer_addz(&b, "}");
+    return buffer_take(&b, "a line", out, n_out);
 }
 
 static enum pumice_status line_json(const struct llm *llm, const struct options *o, const char *line, size_t n, cJSON **out)
 {
     enum pumice_status st = PUMICE_OK;
     struct prompt prompt = {0};
-    struct arena arena = {0};
     struct prompt_request request = {.any_order = true};
-    size_t where = 0;
+    struct buffer all = {0};
+    char *others = NULL, *rendered = NULL;
+    size_t where = 0, bytes = 0;
     cJSON *value = json_read(line, n, &where), *text = NULL;
     if (value == NULL) TRY(err_set(PUMICE_ARGUMENT, "not JSON (byte %zu)", where + 1));
     if (!cJSON_IsObject(value)) TRY(err_set(PUMICE_ARGUMENT, "not a JSON object"));
@@ -131,17 +134,12 @@ static enum pumice_status line_json(const struct llm *llm, const struct options 
     if (json_member(line, n, "tools", &request.tools_json) && str_eqz(request.tools_json, "null"))
         request.tools_json = (struct str){NULL, 0};
     request.answer_next = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(value, "add_generation_prompt"));
-    TRY(other_members(value, line, n, &arena, &request.extra_json));
+    TRY(other_members(value, line, n, &others, &request.extra_json.n));
+    request.extra_json.data = others;
     TRY(prompt_make(&llm->format, &request, &prompt));
-    size_t bytes = 0;
-    for (size_t i = 0; i < prompt.n_segments; i++) bytes += prompt.segments[i].text.n;
-    char *all = arena_alloc(&arena, bytes + 1, 1), *to = all;
-    if (all == NULL) TRY(err_memory("a text", bytes));
-    for (size_t i = 0; i < prompt.n_segments; i++) {
-        memcpy(to, prompt.segments[i].text.data, prompt.segments[i].text.n);
-        to += prompt.segments[i].text.n;
-    }
-    text = json_text(all, bytes);
+    for (size_t i = 0; i < prompt.n_segments; i++) buffer_add(&all, prompt.segments[i].text.data, prompt.segments[i].text.n);
+    TRY(buffer_take(&all, "a text", &rendered, &bytes));
+    text = json_text(rendered, bytes);
     if (o->show_tokens && text != NULL) {
         cJSON *object = cJSON_CreateObject();
         cJSON *ids = cJSON_CreateIntArray(prompt.ids.n > 0 ? prompt.ids.data : &(int){0}, (int)prompt.ids.n);
@@ -153,7 +151,8 @@ static enum pumice_status line_json(const struct llm *llm, const struct options 
     *out = text;
 fail:
     prompt_fini(&prompt);
-    arena_fini(&arena);
+    mem_free(others);
+    mem_free(rendered);
     cJSON_Delete(value);
     return st;
 }

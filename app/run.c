@@ -34,7 +34,7 @@ static enum pumice_status make_prompt(const struct llm *llm, const struct option
     }
 fail:
     mem_free(text);
-    cJSON_free(messages);
+    mem_free(messages);
     prompt_fini(&prompt);
     return st;
 }
