@@ -283,14 +283,14 @@ static void list(struct worker *w, const char *search)
 
 static void drop_conversation(struct worker *w, const char *id)
 {
-    if (strcmp(id, w->conversation.id) == 0) {
+    const bool current = strcmp(id, w->conversation.id) == 0;
+    const enum pumice_status st = store_delete(&w->store, id);
+    check(w, st);
+    if (st == PUMICE_OK && current) {
         struct conversation next;
         conversation_init(&next);
         w->saved = w->conversation.version; /* not to be written again */
-        check(w, store_delete(&w->store, id));
         replace(w, &next);
-    } else {
-        check(w, store_delete(&w->store, id));
     }
     list(w, "");
 }
