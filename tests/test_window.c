@@ -423,6 +423,18 @@ static void test_controls(void)
     CHECK(settings.configuration.max_tokens == 128, "%d", settings.configuration.max_tokens);
     frame_at(&v, &(struct ui_event){.kind = UI_DROP, .text = "/tmp/other.gguf"});
     CHECK(requests.kind == REQUEST_MODEL && strcmp(requests.text, "/tmp/other.gguf") == 0, "a dropped file is opened");
+    rig_state(&v, STATE_GENERATING, -1);
+    const size_t before = requests.n;
+    frame_at(&v, &(struct ui_event){.kind = UI_DROP, .text = "/tmp/third.gguf"});
+    CHECK(requests.stops == 1 && requests.n == before + 1 && strcmp(requests.text, "/tmp/third.gguf") == 0,
+          "a file dropped during an answer stops it and is opened");
+    rig_state(&v, STATE_IDLE, -1);
+    v.ui.focus = ID_TEMPERATURE;
+    type(&v, " ");
+    CHECK(v.ui.focus == ID_TEMPERATURE && v.input.n == 0, "a space is for the button");
+    type(&v, "W");
+    type(&v, "hy");
+    CHECK(v.ui.focus == ID_INPUT && v.input.n == 3 && memcmp(v.input.text, "Why", 3) == 0, "what is typed goes to the message");
     key(&v, '=', MOD_CTRL);
     CHECK(settings.zoom == 110, "%d", settings.zoom);
     key(&v, '0', MOD_CTRL);

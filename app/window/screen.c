@@ -18,8 +18,10 @@ struct screen {
     enum ui_cursor cursor;
     bool text_input;
     SDL_Rect ime;
-    int w, h; /* of the window in points, when it was not maximized */
-    bool maximized, focused;
+    int x11_percent; /* pixels a unit of SDL's on X11, which has no other; 100 elsewhere */
+    int w, h, w_before, h_before; /* of the window in SDL's units, while it is neither maximized nor full screen */
+    Uint32 sized_at; /* when w and h last changed, in ms */
+    bool focused;
     char *text; /* SDL's, to be freed at the next event */
     char *own;  /* ours, for texts that came in long events */
 };
@@ -52,6 +54,10 @@ static bool create_renderer(struct screen *s, bool software)
     if (s->renderer == NULL) {
         SDL_SetHint(SDL_HINT_FRAMEBUFFER_ACCELERATION, "0"); /* not through that OpenGL either */
         s->renderer = SDL_CreateRenderer(s->window, -1, SDL_RENDERER_SOFTWARE);
+    }
+    if (s->renderer == NULL) { /* Wayland has no other way to the screen than OpenGL, be it painted on the processor */
+        SDL_SetHint(SDL_HINT_FRAMEBUFFER_ACCELERATION, NULL);
+        s->renderer = SDL_CreateRenderer(s->window, -1, 0);
     }
     return s->renderer != NULL;
 }
@@ -94,6 +100,60 @@ static bool has_display(void)
 #endif
 }
 
+/* What the desktop's settings say of the size of fonts: "Xft.dpi: 192" among the display's resources. 0: nothing. SDL 2
+ * keeps its connection to itself, so this opens one of its own for a moment. */
+static double x11_font_dpi(void)
+{
+    union {
+        void *object;
+        void *(*open)(const char *name);
+        char *(*resources)(void *display);
+        int (*close)(void *display);
+    } open, resources, close;
+    double dpi = 0;
+    void *library = platform_library_open("libX11.so.6", NULL, 0);
+    if (library == NULL) return 0;
+    open.object = platform_library_symbol(library, "XOpenDisplay");
+    resources.object = platform_library_symbol(library, "XResourceManagerString");
+    close.object = platform_library_symbol(library, "XCloseDisplay");
+    void *display = open.object != NULL && resources.object != NULL && close.object != NULL ? open.open(NULL) : NULL;
+    if (display != NULL) {
+        const char *text = resources.resources(display);
+        const char *found = text != NULL ? strstr(text, "Xft.dpi:") : NULL;
+        if (found != NULL) dpi = strtod(found + strlen("Xft.dpi:"), NULL);
+        close.close(display);
+    }
+    platform_library_close(library);
+    return dpi;
+}
+
+/* On X11 a unit of SDL's is a pixel whatever the desktop's scale: that is told by its font resolution or, where nothing
+ * was set, by the size of the screen. In quarters. */
+static int x11_percent(void)
+{
+    const char *driver = SDL_GetCurrentVideoDriver();
+    if (driver == NULL || strcmp(driver, "x11") != 0) return 100;
+    double dpi = x11_font_dpi();
+    float of_screen = 0;
+    if (!(dpi > 0) && SDL_GetDisplayDPI(0, NULL, &of_screen, NULL) == 0 && of_screen >= 130) dpi = (double)of_screen;
+    if (!(dpi > 96)) return 100;
+    return MIN((int)(dpi / 96 * 4 + 0.5) * 25, 400);
+}
+
+/* The size to open with, in SDL's units: what was asked for or a good one, but never larger than the screen has room. */
+static void first_size(struct screen *s, const struct screen_params *params)
+{
+    SDL_Rect room;
+    s->w = (params->w > 0 ? params->w : 1080) * s->x11_percent / 100;
+    s->h = (params->h > 0 ? params->h : 760) * s->x11_percent / 100;
+    if (SDL_GetDisplayUsableBounds(0, &room) == 0 && room.w > 0 && room.h > 0) {
+        s->w = MIN(s->w, room.w);
+        s->h = MIN(s->h, room.h);
+    }
+    s->w_before = s->w;
+    s->h_before = s->h;
+}
+
 enum pumice_status screen_open(const struct screen_params *params, struct screen **out)
 {
     enum pumice_status st = PUMICE_OK;
@@ -114,12 +174,12 @@ enum pumice_status screen_open(const struct screen_params *params, struct screen
     if (wake_event == (Uint32)-1) wake_event = SDL_RegisterEvents(1);
     const Uint32 flags = SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI | (params->maximized ? SDL_WINDOW_MAXIMIZED : 0) |
                          (params->hidden ? SDL_WINDOW_HIDDEN : 0);
-    s->w = params->w > 0 ? params->w : 1080;
-    s->h = params->h > 0 ? params->h : 760;
+    s->x11_percent = x11_percent();
+    first_size(s, params);
     s->window = SDL_CreateWindow("pumice", SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, s->w, s->h, flags);
     if (s->window == NULL || !create_renderer(s, params->software))
         TRY(err_set(PUMICE_UNSUPPORTED, "no window can be opened (%s); `pumice chat` talks in the terminal", SDL_GetError()));
-    SDL_SetWindowMinimumSize(s->window, 640, 420);
+    SDL_SetWindowMinimumSize(s->window, 640 * s->x11_percent / 100, 420 * s->x11_percent / 100);
     TRY(fonts_open(params->chinese, &s->fonts));
     s->shapes = shapes_create();
     if (s->shapes == NULL) TRY(err_memory("the window", 1));
@@ -155,27 +215,28 @@ struct measure screen_measure(struct screen *s)
     return fonts_measure(s->fonts);
 }
 
-/* Pixels a point: what the system says of window and output; on X11, which says nothing, the font resolution. */
 struct rect screen_size(struct screen *s, int *percent)
 {
-    int w = 0, h = 0, points = 0, unused = 0;
-    float dpi = 0;
+    int w = 0, h = 0, units = 0, unused = 0;
     SDL_GetRendererOutputSize(s->renderer, &w, &h);
-    SDL_GetWindowSize(s->window, &points, &unused);
-    *percent = points > 0 ? (w * 100 + points / 2) / points : 100;
-    const char *driver = SDL_GetCurrentVideoDriver();
-    if (*percent == 100 && driver != NULL && strcmp(driver, "x11") == 0 &&
-        SDL_GetDisplayDPI(MAX(SDL_GetWindowDisplayIndex(s->window), 0), NULL, &dpi, NULL) == 0 && dpi >= 130)
-        *percent = (int)(dpi / 96 * 4 + 0.5f) * 25;
+    SDL_GetWindowSize(s->window, &units, &unused);
+    *percent = units > 0 ? (w * s->x11_percent + units / 2) / units : 100;
     return (struct rect){0, 0, w, h};
+}
+
+/* Whether the size is one that a person gave it: a window manager may fill the screen without SDL's knowing. */
+static bool has_own_size(const struct screen *s, int w, int h)
+{
+    SDL_Rect all;
+    if (SDL_GetWindowFlags(s->window) & (SDL_WINDOW_MAXIMIZED | SDL_WINDOW_FULLSCREEN)) return false;
+    return SDL_GetDisplayBounds(MAX(SDL_GetWindowDisplayIndex(s->window), 0), &all) != 0 || all.w != w || all.h != h;
 }
 
 void screen_window_size(struct screen *s, int *w, int *h, bool *maximized)
 {
     *maximized = (SDL_GetWindowFlags(s->window) & SDL_WINDOW_MAXIMIZED) != 0;
-    if (!*maximized) SDL_GetWindowSize(s->window, &s->w, &s->h);
-    *w = s->w;
-    *h = s->h;
+    *w = s->w * 100 / s->x11_percent;
+    *h = s->h * 100 / s->x11_percent;
 }
 
 /* --- events ------------------------------------------------------------------------------------------------------- */
@@ -235,10 +296,21 @@ static enum screen_event window_event(struct screen *s, const SDL_WindowEvent *e
     case SDL_WINDOWEVENT_FOCUS_LOST:
         s->focused = e->event == SDL_WINDOWEVENT_FOCUS_GAINED;
         return SCREEN_CHANGED;
-    case SDL_WINDOWEVENT_EXPOSED:
     case SDL_WINDOWEVENT_SIZE_CHANGED:
+        if (!has_own_size(s, e->data1, e->data2)) return SCREEN_CHANGED;
+        s->w_before = s->w;
+        s->h_before = s->h;
+        s->w = e->data1;
+        s->h = e->data2;
+        s->sized_at = e->timestamp;
+        return SCREEN_CHANGED;
+    case SDL_WINDOWEVENT_MAXIMIZED: /* its size may have come just before, as if it were the window's own */
+        if (e->timestamp - s->sized_at > 200) return SCREEN_CHANGED;
+        s->w = s->w_before;
+        s->h = s->h_before;
+        return SCREEN_CHANGED;
+    case SDL_WINDOWEVENT_EXPOSED:
     case SDL_WINDOWEVENT_SHOWN:
-    case SDL_WINDOWEVENT_MAXIMIZED:
     case SDL_WINDOWEVENT_RESTORED:
         return SCREEN_CHANGED;
     default:

@@ -374,7 +374,10 @@ static void late_keys(struct view *v)
 {
     struct ui *ui = &v->ui;
     size_t n = 0;
-    if (ui->event.kind == UI_DROP && v->state != STATE_LOADING && !view_busy(v)) view_open_model(v, ui->event.text);
+    if (ui->event.kind == UI_DROP) {
+        stop_answer(v); /* what it has said so far stays */
+        view_open_model(v, ui->event.text);
+    }
     if (v->sheet != SHEET_NONE) return;
     if (ui_key(ui, 'c', MOD_CTRL)) {
         char *text = bubbles_selected_text(&v->bubbles, &n);
@@ -504,30 +507,34 @@ static void rate_text(double rate, char *out, size_t n)
     snprintf(out, n, rate < 10 ? "%.1f" : "%.0f", rate);
 }
 
+/* Model and device give way to the figures where there is not room for all. */
 static void draw_foot(struct view *v, struct rect r)
 {
     struct ui *ui = &v->ui;
-    char text[1024], rate[32];
-    size_t n = 0;
-    if (v->has_model) {
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s  ·  %s", v->starter ? view_text(v, STRING_BUILT_IN) : v->model,
-                              v->device);
-        if (v->software) n += (size_t)snprintf(text + n, sizeof text - n, " (%s)", view_text(v, STRING_SOFTWARE));
-        n += (size_t)snprintf(text + n, sizeof text - n, "  ·  ");
-        n += (size_t)snprintf(text + n, sizeof text - n, view_text(v, STRING_FOOT_TOKENS), v->used, v->capacity);
-        if (v->prefill > 0) {
-            rate_text(v->prefill, rate, sizeof rate);
-            n += (size_t)snprintf(text + n, sizeof text - n, "  ·  ");
-            n += (size_t)snprintf(text + n, sizeof text - n, view_text(v, STRING_FOOT_PREFILL), rate);
-        }
-        if (v->decode > 0) {
-            rate_text(v->decode, rate, sizeof rate);
-            n += (size_t)snprintf(text + n, sizeof text - n, "  ·  ");
-            n += (size_t)snprintf(text + n, sizeof text - n, view_text(v, STRING_FOOT_DECODE), rate);
-        }
+    const struct font font = ui_font(ui, FACE_BODY, 12);
+    char who[600], figures[400], rate[32];
+    size_t n_who = 0, n = 0;
+    if (!v->has_model) return;
+    n_who = (size_t)snprintf(who, sizeof who, "%s  ·  %s", v->starter ? view_text(v, STRING_BUILT_IN) : v->model, v->device);
+    if (v->software) n_who += (size_t)snprintf(who + n_who, sizeof who - n_who, " (%s)", view_text(v, STRING_SOFTWARE));
+    n = (size_t)snprintf(figures, sizeof figures, "  ·  ");
+    n += (size_t)snprintf(figures + n, sizeof figures - n, view_text(v, STRING_FOOT_TOKENS), v->used, v->capacity);
+    if (v->prefill > 0) {
+        rate_text(v->prefill, rate, sizeof rate);
+        n += (size_t)snprintf(figures + n, sizeof figures - n, "  ·  ");
+        n += (size_t)snprintf(figures + n, sizeof figures - n, view_text(v, STRING_FOOT_PREFILL), rate);
     }
-    ui_text(ui, (struct rect){r.x + ui_px(ui, 24), r.y, r.w - ui_px(ui, 48), r.h}, ui_font(ui, FACE_BODY, 12),
-            COLOR_MUTED, ALIGN_CENTER, text, n);
+    if (v->decode > 0) {
+        rate_text(v->decode, rate, sizeof rate);
+        n += (size_t)snprintf(figures + n, sizeof figures - n, "  ·  ");
+        n += (size_t)snprintf(figures + n, sizeof figures - n, view_text(v, STRING_FOOT_DECODE), rate);
+    }
+    const int margin = ui_px(ui, 24), room = r.w - 2 * margin;
+    const int w_figures = MIN(text_width(ui->measure, font, figures, n), room);
+    const int w_who = MIN(text_width(ui->measure, font, who, n_who), room - w_figures);
+    const int x = r.x + margin + (room - w_who - w_figures) / 2;
+    ui_text(ui, (struct rect){x, r.y, w_who, r.h}, font, COLOR_MUTED, ALIGN_LEFT, who, n_who);
+    ui_text(ui, (struct rect){x + w_who, r.y, w_figures, r.h}, font, COLOR_MUTED, ALIGN_LEFT, figures, n);
 }
 
 static void draw_input(struct view *v, struct rect r)
@@ -655,6 +662,16 @@ static void draw_main(struct view *v, struct rect r)
     draw_toast(v, (struct rect){x, area.y + area.h, w, 0});
 }
 
+/* What is typed while a button or a slider has the focus is meant for the message. A space presses the button. */
+static void text_to_input(struct view *v)
+{
+    const struct ui_event *e = &v->ui.event;
+    if (v->sheet != SHEET_NONE || view_busy(v)) return;
+    v->ui.wants_text = true;
+    const bool text = e->kind == UI_TEXT && e->text != NULL && strcmp(e->text, " ") != 0;
+    if (text || (e->kind == UI_PREEDIT && e->text != NULL && e->text[0] != 0)) v->ui.focus = ID_INPUT;
+}
+
 void view_frame(struct view *v, const struct ui_event *event, struct rect all, int percent)
 {
     struct ui *ui = &v->ui;
@@ -662,6 +679,7 @@ void view_frame(struct view *v, const struct ui_event *event, struct rect all, i
     ui_begin(ui, event, all);
     early_keys(v);
     if (ui->focus == 0 && v->sheet == SHEET_NONE && ui->event.kind != UI_DOWN) ui->focus = ID_INPUT;
+    text_to_input(v);
     const int w = MAX(MIN(ui_px(ui, 236), all.w * 3 / 10), MIN(ui_px(ui, 212), all.w / 2));
     const bool sheet = v->sheet != SHEET_NONE;
     ui->enabled = !sheet;
