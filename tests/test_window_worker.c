@@ -275,6 +275,17 @@ static void test_conversations(struct seen *s)
     snprintf(configuration.system, sizeof configuration.system, "Answer briefly.");
     ask(s, REQUEST_SEND, 0, 0, "What is pumice?", NULL);
     CHECK(wait_for(s, is_idle) && n_messages(s) == 2 && strcmp(s->id, first) != 0, "%zu", n_messages(s));
+    configuration.temperature = 1.5;
+    configuration.max_tokens = 4096;
+    ask(s, REQUEST_SEND, 0, 0, "Write a weekly report, and a very long one, with everything that happened", NULL);
+    ask(s, REQUEST_LIST, 0, 0, "", NULL);
+    CHECK(wait_for(s, has_list) && !is_idle(s), "the list waits for the end of the answer");
+    event_free(s->list);
+    s->list = NULL;
+    worker_stop(s->w);
+    CHECK(wait_for(s, is_idle), "does not stop");
+    configuration.temperature = 0;
+    configuration.max_tokens = 512;
     ask(s, REQUEST_RENAME, 0, 0, first, "Numbers, sorted");
     CHECK(wait_for(s, has_list) && s->list->n == 2, "two are listed");
     event_free(s->list);

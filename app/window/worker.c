@@ -309,9 +309,38 @@ static void rename_conversation(struct worker *w, const char *id, const char *ti
 
 /* --- the model ----------------------------------------------------------------------------------------------------- */
 
+static void send_devices(struct worker *w);
+
+static void request_free(struct queued *q)
+{
+    mem_free(q->r.text);
+    mem_free(q->r.more);
+    mem_free(q);
+}
+
+/* Requests that only look, first in the queue, while a model loads or answers, which may take minutes. */
+static void serve_looks(struct worker *w)
+{
+    for (;;) {
+        platform_mutex_lock(w->mutex);
+        struct queued *q = w->first;
+        if (q != NULL && q->r.kind != REQUEST_LIST && q->r.kind != REQUEST_DEVICES) q = NULL;
+        if (q != NULL) w->first = q->next;
+        if (w->first == NULL) w->last = NULL;
+        platform_mutex_unlock(w->mutex);
+        if (q == NULL) return;
+        if (q->r.kind == REQUEST_LIST)
+            list(w, q->r.text != NULL ? q->r.text : "");
+        else
+            send_devices(w);
+        request_free(q);
+    }
+}
+
 static bool goes_on(void *user)
 {
-    const struct worker *w = user;
+    struct worker *w = user;
+    serve_looks(w);
     return atomic_load(&w->stopped) < w->number && !atomic_load(&w->quit);
 }
 
@@ -572,13 +601,6 @@ static void carry_out(struct worker *w, const struct request *r)
     save(w);
     post_messages(w, false);
     post_rest(w);
-}
-
-static void request_free(struct queued *q)
-{
-    mem_free(q->r.text);
-    mem_free(q->r.more);
-    mem_free(q);
 }
 
 static struct queued *take(struct worker *w)
