@@ -212,7 +212,8 @@ static void backend_memory(struct backend *b, struct backend_memory *out)
     struct gpu_backend *g = gpu_of(b);
     const struct device_limits *l = &g->device.physical.limits;
     device_memory(&g->device, g->memory.total_bytes, &out->total_bytes, &out->free_bytes);
-    out->max_buffer_bytes = MIN(l->max_storage_range, l->max_allocation);
+    out->max_buffer_bytes = l->max_allocation;
+    out->max_binding_bytes = l->max_storage_range;
 }
 
 static uint64_t weight_bytes(const struct backend *b, const struct weight_source *src)

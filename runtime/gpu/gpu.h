@@ -60,6 +60,14 @@ struct gpu_plan {
 
 /* One recorder an op (ops.c): dispatches for one call. */
 enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const struct op *op);
+/* KV heads g0 .. g0 + n_g - 1 of an op's caches, as many as a binding holds (attention.c). Set g0 before. Fails UNSUPPORTED
+ * when it does not hold one. */
+struct kv_window {
+    uint32_t g0, n_g;
+    struct binding k, v; /* read-only */
+};
+enum pumice_status gpu_kv_window(const struct gpu_backend *g, const struct op *op, struct kv_window *w);
+enum pumice_status gpu_record_attention(struct gpu_backend *g, struct recorder *r, const struct op *op);
 /* Uploads (and packs) a tensor in parts (weights.c). */
 enum pumice_status gpu_weight_create(struct gpu_backend *g, const struct weight_source *src, struct weight *out);
 /* What that will take on the device. */
