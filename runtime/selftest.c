@@ -61,6 +61,12 @@ static const struct kernel_row table[] = {
     {.kind = OP_ATTENTION, .T = 7, .H = 6, .G = 2, .E = 32, .past = 61, .kv = PUMICE_KV_Q8_0, .limit = 1e-9},
     {.kind = OP_ATTENTION, .T = 33, .H = 3, .G = 3, .E = 96, .past = 31, .kv = PUMICE_KV_Q8_0, .limit = 1e-9},
     {.kind = OP_ATTENTION, .T = 2, .H = 8, .G = 1, .E = 256, .past = 127, .kv = PUMICE_KV_Q8_0, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 1, .H = 4, .G = 2, .E = 128, .past = 4200, .limit = 1e-9}, /* more than one chunk a slice */
+    {.kind = OP_ATTENTION, .T = 8, .H = 10, .G = 2, .E = 64, .past = 2100, .kv = PUMICE_KV_Q8_0, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 5, .H = 3, .G = 3, .E = 96, .past = 63, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 70, .H = 4, .G = 2, .E = 128, .past = 33, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 19, .H = 14, .G = 2, .E = 64, .past = 0, .kv = PUMICE_KV_Q8_0, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 11, .H = 2, .G = 2, .E = 256, .past = 150, .limit = 1e-9},
     {.kind = OP_SWIGLU, .T = 1, .K = 1, .limit = 1e-12},
     {.kind = OP_SWIGLU, .T = 3, .K = 3071, .limit = 1e-12},
     {.kind = OP_PEAK, .K = 1000, .past = 5, .limit = 1e-12},

@@ -73,6 +73,7 @@ PUSH_END
 #ifdef PUSH_ATTENTION
 PUSH_BEGIN(attention)
     U32 H, G;
+    U32 T;  /* tokens */
     U32 g0; /* KV head at which the caches' window begins */
     U32 C;  /* positions a head of the caches */
     F32 scale;
