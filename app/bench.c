@@ -191,8 +191,8 @@ static cJSON *test_json(const struct bench *b, const struct test *t)
     cJSON_AddNumberToObject(o, "model_size", (double)b->llm.info.weight_bytes);
     cJSON_AddNumberToObject(o, "model_n_params", (double)b->llm.info.n_params);
     cJSON_AddNumberToObject(o, "n_threads", b->o->threads > 0 ? (double)b->o->threads : platform_cpu_count());
-    cJSON_AddStringToObject(o, "type_k", "f16");
-    cJSON_AddStringToObject(o, "type_v", "f16");
+    cJSON_AddStringToObject(o, "type_k", pumice_kv_name(b->o->kv));
+    cJSON_AddStringToObject(o, "type_v", pumice_kv_name(b->o->kv));
     cJSON_AddNumberToObject(o, "n_prompt", t->n_prompt);
     cJSON_AddNumberToObject(o, "n_gen", t->n_gen);
     cJSON_AddNumberToObject(o, "n_depth", t->n_depth);
@@ -286,8 +286,8 @@ static void print_rest(const struct bench *b)
     if (utc != NULL) strftime(day, sizeof day, "%Y-%m-%d", utc);
     printf("\n%s, driver %s, Vulkan %s; pumice %s, %s\n", engine.device.name, engine.device.driver,
            engine.device.api[0] != 0 ? engine.device.api : "none", pumice_version(), day);
-    printf("load %.2f s, first test cold %.3f s, device memory %s (KV %s)\n", (double)engine.load_ns / 1e9,
-           (double)b->first_ns / 1e9, device, kv);
+    printf("load %.2f s, first test cold %.3f s, device memory %s (KV %s, %s)\n", (double)engine.load_ns / 1e9,
+           (double)b->first_ns / 1e9, device, kv, pumice_kv_name(b->o->kv));
 }
 
 /* --- the run ----------------------------------------------------------------------------------------------------------- */

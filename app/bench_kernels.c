@@ -289,7 +289,7 @@ int command_bench_kernels(const struct options *o)
         return command_usage("--output is md, csv or json with --kernels, not '%s'", b.form);
     if (o->model != NULL && o->shapes != NULL) return command_usage("the shapes come from -m or from --shapes, not both");
     if (o->model != NULL) TRY(pumice_model_open(o->model, &model));
-    const struct pumice_engine_params params = {.device = o->device, .n_threads = (uint32_t)o->threads};
+    const struct pumice_engine_params params = {.device = o->device, .n_threads = (uint32_t)o->threads, .kv = o->kv};
     term_progress("measuring the ceilings", 0);
     TRY(pumice_bench_kernels(&params, model, o->shapes, o->only, on_row, &b, &b.ceilings));
     TRY(b.status);

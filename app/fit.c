@@ -62,7 +62,9 @@ int command_fit(const struct options *o)
         char which[16];
         if (!devices[i].usable || (o->device != NULL && !devices[i].chosen)) continue;
         snprintf(which, sizeof which, "%u", devices[i].index);
-        TRY(pumice_fit(llm.model, devices[i].kind == PUMICE_DEVICE_CPU ? "cpu" : which, (uint32_t)o->ctx, &fit));
+        const struct pumice_engine_params params = {.device = devices[i].kind == PUMICE_DEVICE_CPU ? "cpu" : which,
+                                                    .n_ctx = (uint32_t)o->ctx, .kv = o->kv};
+        TRY(pumice_fit(llm.model, &params, &fit));
         fit.device.chosen = devices[i].chosen;
         fit.device.index = devices[i].index;
         n_shown++;

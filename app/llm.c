@@ -81,6 +81,7 @@ enum pumice_status llm_open_session(const struct options *o, struct llm *out)
                                                 .validate = o->validate,
                                                 .perf = o->perf,
                                                 .n_threads = (uint32_t)o->threads,
+                                                .kv = o->kv,
                                                 .progress = on_progress};
     const struct pumice_session_params session = {.n_ctx = (uint32_t)o->ctx};
     const bool soft = term_interrupt_soft(true);

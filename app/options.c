@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { FLAG, TEXT, UINT, REAL, OUTPUT };
+enum kind { FLAG, TEXT, UINT, REAL, OUTPUT, KV };
 
 #define C(name) (1u << COMMAND_##name)
 #define ALL     ((1u << N_COMMANDS) - 1)
@@ -92,6 +92,8 @@ static const struct row {
      "at most N tokens an answer (default 0: as many as the context holds)"},
     {OPTION_CTX, 'c', "ctx", UINT, AT(ctx), 1, 1 << 24, "N", COMPUTE | C(FIT) | C(WINDOW),
      "context size in tokens (default: 8192, or what the model has or the memory allows)"},
+    {OPTION_KV, 0, "kv", KV, AT(kv), 0, 0, "TYPE", COMPUTE | C(FIT) | C(WINDOW) | C(BENCH),
+     "what keys and values of the context are kept in: f16, or q8_0 in about half of the memory (default: f16)"},
     {OPTION_TEMP, 0, "temp", REAL, AT(temp), 0, 100, "X", TALK,
      "temperature; 0 = always the likeliest token (default: the model file's, else 0.7)"},
     {OPTION_TOP_K, 0, "top-k", UINT, AT(top_k), 0, 1 << 24, "N", ANSWER,
@@ -296,6 +298,14 @@ static enum pumice_status set_value(const struct row *r, const char *shown, cons
             return err_set(PUMICE_ARGUMENT, "%s is text or json, not '%s'", shown, value);
         *(bool *)at = strcmp(value, "json") == 0;
         break;
+    case KV: {
+        int i = 0;
+        while (pumice_kv_name((enum pumice_kv)i) != NULL && strcmp(pumice_kv_name((enum pumice_kv)i), value) != 0) i++;
+        if (pumice_kv_name((enum pumice_kv)i) == NULL)
+            return err_set(PUMICE_ARGUMENT, "%s is f16 or q8_0, not '%s'", shown, value);
+        *(enum pumice_kv *)at = (enum pumice_kv)i;
+        break;
+    }
     case UINT:
     case REAL: {
         const enum pumice_status st = set_number(r, shown, value, at);

@@ -34,6 +34,7 @@ enum option_id {
     OPTION_MODEL,
     OPTION_DEVICE,
     OPTION_CTX,
+    OPTION_KV,
     OPTION_MAX_TOKENS,
     OPTION_TEMP,
     OPTION_TOP_K,
@@ -89,6 +90,7 @@ struct options {
         *only, *n_prompt, *n_gen, *n_depth, *shapes, *plot, *compare;
     uint64_t ctx, max_tokens, top_k, seed, greedy, top, threads, max_history, repetitions;
     double temp, top_p, min_p;
+    enum pumice_kv kv;
     bool kernels, raw, json, jsonl, show_tokens, trust_special, no_thinking, no_history, plain, decode, validate, stats, perf, verbose, quiet, help, version;
 };
 

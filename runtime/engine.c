@@ -23,6 +23,14 @@ enum pumice_status engine_check_context(const struct pumice_model *m, uint32_t n
     return err_set(PUMICE_ARGUMENT, "a context of %u tokens is more than the model's %u; ask for less", n_ctx, m->h.n_context);
 }
 
+enum pumice_status engine_check_kv(const struct pumice_model *m, enum pumice_kv kv)
+{
+    if (!pumice_kv_name(kv)) return err_set(PUMICE_ARGUMENT, "there is no type %d of a KV cache; see enum pumice_kv", (int)kv);
+    if (kv != PUMICE_KV_Q8_0 || m->h.E % KV_BLOCK == 0) return PUMICE_OK;
+    return err_set(PUMICE_UNSUPPORTED, "a KV cache of q8_0 needs heads of a multiple of %d elements, this model's have %u; use f16 "
+                   "(--kv f16)", KV_BLOCK, m->h.E);
+}
+
 /* --- loading ------------------------------------------------------------------------------------------------------------- */
 
 struct loader {
@@ -164,7 +172,7 @@ static enum pumice_status check_fit(struct pumice_engine *e, const struct pumice
     char smaller[64] = "";
     const enum pumice_status st = engine_check_context(e->model, params->n_ctx);
     if (st != PUMICE_OK) return st;
-    engine_fit(e->model, e->backend, params->n_ctx, &fit);
+    engine_fit(e->model, e->backend, params->n_ctx, params->kv, &fit);
     e->n_ctx = fit.n_ctx;
     if (fit.fits) return PUMICE_OK;
     if (fit.max_ctx) snprintf(smaller, sizeof smaller, "a smaller context (-c %u fits), ", fit.max_ctx);
@@ -185,7 +193,9 @@ enum pumice_status pumice_engine_open(struct pumice_model *model, const struct p
     struct pumice_engine *e = mem_calloc(1, sizeof *e);
     if (!e) return err_memory("the engine", sizeof *e);
     e->model = model;
+    e->kv = params->kv;
     TRY(model_bind(model));
+    TRY(engine_check_kv(model, params->kv));
     TRY(backend_create(&(struct backend_options){.device = params->device, .validate = params->validate,
                                                  .perf = params->perf, .n_threads = params->n_threads}, &e->backend));
     e->chunk = MAX(1u, e->backend->calls->chunk_tokens(e->backend));

@@ -11,6 +11,7 @@ struct pumice_engine {
     struct activations activations; /* for up to `chunk` tokens; sessions take turns */
     uint32_t chunk;
     uint32_t n_ctx; /* of a session that asks for none */
+    enum pumice_kv kv;
     uint64_t load_ns;
     struct arena arena;
     char warning[256];
@@ -31,10 +32,12 @@ size_t activations_of(const struct hparams *h, uint64_t T, struct activations *a
  * that are right. Fails DEVICE when none are. */
 enum pumice_status engine_first_use(struct pumice_engine *e, const struct pumice_engine_params *params);
 /* fit.c: the plan for a back end that is open. */
-void engine_fit(const struct pumice_model *m, struct backend *b, uint32_t n_ctx, struct pumice_fit *out);
+void engine_fit(const struct pumice_model *m, struct backend *b, uint32_t n_ctx, enum pumice_kv kv, struct pumice_fit *out);
 
 /* PUMICE_OK, or PUMICE_DEVICE with the text of the failure that came first. */
 enum pumice_status engine_check(const struct pumice_engine *e);
+/* Fails UNSUPPORTED when the model's heads cannot be rounded that way, ARGUMENT when there is no such type. */
+enum pumice_status engine_check_kv(const struct pumice_model *m, enum pumice_kv kv);
 /* Fails ARGUMENT when n_ctx tokens are more than the model was made for. */
 enum pumice_status engine_check_context(const struct pumice_model *m, uint32_t n_ctx);
 /* Passes `st` through; remembers a PUMICE_DEVICE for every later call. */

@@ -16,9 +16,9 @@ static void need_tensor(struct kernel_needs *n, const struct gguf_tensor *t)
     if (t && t->n_dims > 1 && (size_t)t->type < COUNT_OF(n->types)) n->types[t->type] = true;
 }
 
-static struct kernel_needs needs_of(const struct pumice_model *m)
+static struct kernel_needs needs_of(const struct pumice_model *m, enum pumice_kv kv)
 {
-    struct kernel_needs n = {.rope = m->layers[0].q_norm ? OP_QK_NORM_ROPE_KV : OP_BIAS_ROPE_KV};
+    struct kernel_needs n = {.rope = m->layers[0].q_norm ? OP_QK_NORM_ROPE_KV : OP_BIAS_ROPE_KV, .kv = kv};
     need_tensor(&n, m->embed);
     need_tensor(&n, m->output);
     for (uint32_t i = 0; i < m->h.n_layers; i++) {
@@ -36,6 +36,7 @@ static bool cache_name(const struct backend *b, const struct kernel_needs *n, ch
     uint64_t h = b->calls->identity(b);
     h = hash_bytes(n->types, sizeof n->types, h);
     h = hash_bytes(&n->rope, sizeof n->rope, h);
+    h = hash_bytes(&n->kv, sizeof n->kv, h);
     h = hash_bytes(pumice_version(), strlen(pumice_version()), h);
     return snprintf(out, out_bytes, "%s/checked-%016llx.txt", dir, (unsigned long long)h) < (int)out_bytes;
 }
@@ -98,7 +99,7 @@ enum pumice_status engine_first_use(struct pumice_engine *e, const struct pumice
     char path[1200], wrong[96] = "", line[128];
     uint32_t variant = 0;
     if (!b->calls->identity) return PUMICE_OK;
-    const struct kernel_needs needs = needs_of(e->model);
+    const struct kernel_needs needs = needs_of(e->model, e->kv);
     const bool named = cache_name(b, &needs, path, sizeof path);
     if (!named || !cache_read(path, &variant, wrong, sizeof wrong)) {
         TRY(find_right(params, &needs, &variant, wrong, sizeof wrong));

@@ -33,12 +33,12 @@ static uint64_t work(const struct hparams *h, uint64_t chunk, const struct pumic
     return sum;
 }
 
-void engine_fit(const struct pumice_model *m, struct backend *b, uint32_t n_ctx, struct pumice_fit *out)
+void engine_fit(const struct pumice_model *m, struct backend *b, uint32_t n_ctx, enum pumice_kv kv, struct pumice_fit *out)
 {
     const struct hparams *h = &m->h;
-    const uint64_t row_bytes = (uint64_t)h->G * h->E * 2, token_bytes = 2 * h->n_layers * row_bytes; /* f16, as kv.h has it */
+    const uint64_t head_bytes = kv_row_bytes(kv, h->E), step_bytes = kv_bytes(h, KV_ROUND, kv);
     struct backend_memory memory = {.total_bytes = platform_memory_bytes(), .free_bytes = platform_memory_available(),
-                                    .max_buffer_bytes = UINT64_MAX};
+                                    .max_buffer_bytes = UINT64_MAX, .max_binding_bytes = UINT64_MAX};
     memset(out, 0, sizeof *out);
     b->calls->info(b, &out->device);
     if (b->calls->memory) b->calls->memory(b, &memory);
@@ -46,23 +46,25 @@ void engine_fit(const struct pumice_model *m, struct backend *b, uint32_t n_ctx,
     out->work_bytes = work(h, MAX(1u, b->calls->chunk_tokens(b)), out, memory.total_bytes);
     out->available_bytes = memory.free_bytes;
     const uint64_t rest = out->weight_bytes + out->work_bytes;
-    const uint64_t room = memory.free_bytes > rest ? (memory.free_bytes - rest) / token_bytes : 0;
-    const uint64_t most = MIN(MIN(room, memory.max_buffer_bytes / row_bytes), (uint64_t)h->n_context);
+    const uint64_t room = memory.free_bytes > rest ? (memory.free_bytes - rest) / step_bytes * KV_ROUND : 0;
+    const uint64_t whole = MIN(memory.max_buffer_bytes / h->G, memory.max_binding_bytes) / head_bytes / KV_ROUND * KV_ROUND;
+    const uint64_t most = MIN(MIN(room, whole), (uint64_t)h->n_context);
     out->max_ctx = (uint32_t)(most > CONTEXT_STEP ? most / CONTEXT_STEP * CONTEXT_STEP : most == h->n_context ? most : 0);
     out->n_ctx = n_ctx ? n_ctx : MIN((uint32_t)DEFAULT_CONTEXT, h->n_context);
     if (!n_ctx && out->max_ctx) out->n_ctx = MIN(out->n_ctx, out->max_ctx);
-    out->kv_bytes = out->n_ctx * token_bytes;
+    out->kv_bytes = kv_bytes(h, out->n_ctx, kv);
     out->fits = out->n_ctx <= most;
 }
 
-enum pumice_status pumice_fit(struct pumice_model *model, const char *device, uint32_t n_ctx, struct pumice_fit *out)
+enum pumice_status pumice_fit(struct pumice_model *model, const struct pumice_engine_params *params, struct pumice_fit *out)
 {
     enum pumice_status st = PUMICE_OK;
     struct backend *b = NULL;
     memset(out, 0, sizeof *out);
     TRY(model_bind(model));
-    TRY(backend_create(&(struct backend_options){.device = device}, &b));
-    engine_fit(model, b, n_ctx, out);
+    TRY(engine_check_kv(model, params->kv));
+    TRY(backend_create(&(struct backend_options){.device = params->device}, &b));
+    engine_fit(model, b, params->n_ctx, params->kv, out);
 fail:
     if (b) b->calls->destroy(b);
     return st;

@@ -5,25 +5,24 @@
 
 /* 3.3: what happens to q, k and v between their projections and attention. */
 static enum pumice_status rope(struct plan *p, const struct hparams *h, const struct layer_weights *w, const char *label,
-                               const struct activations *a, struct buf k_cache, struct buf v_cache, uint32_t C, uint32_t T)
+                               const struct activations *a, const struct kv_layer *kv, uint32_t T)
 {
     switch (h->arch) {
     case ARCH_QWEN3:
-        return op_qk_norm_rope_kv(p, label, a->step, a->q, a->k, a->v, &w->q_norm, &w->k_norm, k_cache, v_cache, T, h->H, h->G,
-                                  h->E, C, h->eps, &h->rope);
+        return op_qk_norm_rope_kv(p, label, a->step, a->q, a->k, a->v, &w->q_norm, &w->k_norm, kv, T, h->H, h->G, h->E, h->eps,
+                                  &h->rope);
     case ARCH_QWEN2:
-        return op_bias_rope_kv(p, label, a->step, a->q, a->k, a->v, &w->q_bias, &w->k_bias, &w->v_bias, k_cache, v_cache, T,
-                               h->H, h->G, h->E, C, &h->rope);
+        return op_bias_rope_kv(p, label, a->step, a->q, a->k, a->v, &w->q_bias, &w->k_bias, &w->v_bias, kv, T, h->H, h->G,
+                               h->E, &h->rope);
     case ARCH_LLAMA:
-        return op_bias_rope_kv(p, label, a->step, a->q, a->k, a->v, NULL, NULL, NULL, k_cache, v_cache, T, h->H, h->G, h->E, C,
-                               &h->rope);
+        return op_bias_rope_kv(p, label, a->step, a->q, a->k, a->v, NULL, NULL, NULL, kv, T, h->H, h->G, h->E, &h->rope);
     }
     return err_set(PUMICE_UNSUPPORTED, "no forward pass for architecture %d", (int)h->arch);
 }
 
 static enum pumice_status layer(struct plan *p, const struct hparams *h, const struct layer_weights *w,
-                                const struct layer_labels *l, const struct activations *a, struct buf k_cache,
-                                struct buf v_cache, uint32_t C, uint32_t T)
+                                const struct layer_labels *l, const struct activations *a, const struct kv_layer *kv,
+                                uint32_t T)
 {
     enum pumice_status st = PUMICE_OK;
     const float scale = 1.0f / sqrtf((float)h->E);
@@ -32,8 +31,8 @@ static enum pumice_status layer(struct plan *p, const struct hparams *h, const s
     TRY(op_matmul(p, l->q, a->normed, 0, &w->q, a->q, T, false));
     TRY(op_matmul(p, l->k, a->normed, 0, &w->k, a->k, T, false));
     TRY(op_matmul(p, l->v, a->normed, 0, &w->v, a->v, T, false));
-    TRY(rope(p, h, w, l->rope, a, k_cache, v_cache, C, T));
-    TRY(op_attention(p, l->attention, a->step, a->q, k_cache, v_cache, a->attention, T, h->H, h->G, h->E, C, scale));
+    TRY(rope(p, h, w, l->rope, a, kv, T));
+    TRY(op_attention(p, l->attention, a->step, a->q, kv, a->attention, T, h->H, h->G, h->E, scale));
     TRY(op_matmul(p, l->o, a->attention, 0, &w->o, a->x, T, true));
 
     TRY(op_rms_norm(p, l->ffn_norm, a->x, &w->ffn_norm, a->normed, T, h->eps));
@@ -52,7 +51,7 @@ enum pumice_status forward(struct plan *p, const struct hparams *h, const struct
 
     TRY(op_embed(p, "embed", &w->embed, a->step, a->x, T));
     for (uint32_t i = 0; i < h->n_layers; i++)
-        TRY(layer(p, h, &w->layers[i], &w->labels[i], a, kv->k[i], kv->v[i], kv->C, T));
+        TRY(layer(p, h, &w->layers[i], &w->labels[i], a, &kv->layers[i], T));
     TRY(op_rms_norm(p, "output_norm", a->x, &w->output_norm, a->normed, T, h->eps));
     TRY(op_matmul(p, "output", a->normed, T - 1, &w->output, a->logits, 1, false));
     TRY(op_copy(p, "logits", a->logits, logits_out, (uint64_t)h->V * 4));

@@ -51,6 +51,7 @@ static const struct shapes named[] = {QWEN3("qwen3-4b", 2560, 32, 8, 9728), QWEN
 struct bench {
     struct backend_options options;
     struct kernel_rig rig; /* [0] measured */
+    enum pumice_kv kv;
     struct arena weights;  /* bytes that a back end may use in place */
     struct pumice_ceilings ceilings;
     const char *only;
@@ -253,10 +254,10 @@ static enum pumice_status bench_rest(struct bench *b, const struct shapes *s, co
         const uint32_t T = Ts[i];
         TRY(bench_row(b, &(struct kernel_row){.kind = OP_RMS_NORM, .T = T, .K = s->D}, NULL, 0));
         TRY(bench_row(b, &(struct kernel_row){.kind = OP_SWIGLU, .T = T, .K = s->F}, NULL, 0));
-        TRY(bench_row(b, &(struct kernel_row){.kind = rope, .T = T, .H = s->H, .G = s->G, .E = s->E, .past = 100}, NULL, 0));
+        TRY(bench_row(b, &(struct kernel_row){.kind = rope, .T = T, .H = s->H, .G = s->G, .E = s->E, .past = 100, .kv = b->kv}, NULL, 0));
         for (size_t p = 0; p < COUNT_OF(pasts); p++)
-            TRY(bench_row(b, &(struct kernel_row){.kind = OP_ATTENTION, .T = T, .H = s->H, .G = s->G, .E = s->E, .past = pasts[p]},
-                          NULL, 0));
+            TRY(bench_row(b, &(struct kernel_row){.kind = OP_ATTENTION, .T = T, .H = s->H, .G = s->G, .E = s->E, .past = pasts[p],
+                                                  .kv = b->kv}, NULL, 0));
     }
 fail:
     close_device(b);
@@ -278,7 +279,7 @@ static enum pumice_status measure_ceilings(struct bench *b)
     TRY(measure(d, &copy, 1, &ns, &spread));
     b->ceilings.bytes_per_s = (double)op_bytes(&copy, 0) * 1e9 / ns;
     if (b->ceilings.device.kind == PUMICE_DEVICE_CPU) goto fail; /* its own kernels are not made of such loops */
-    const struct op peak = {.kind = OP_PEAK, .label = "peak", .x = x, .y = y, .D = b->host ? PEAK_N / 16 : PEAK_N, .C = PEAK_ROUNDS};
+    const struct op peak = {.kind = OP_PEAK, .label = "peak", .x = x, .y = y, .D = b->host ? PEAK_N / 16 : PEAK_N, .rounds = PEAK_ROUNDS};
     TRY(measure(d, &peak, 1, &ns, &spread));
     b->ceilings.f32_flops_per_s = op_flops(&peak, 0) * 1e9 / ns;
 fail:
@@ -320,7 +321,8 @@ enum pumice_status pumice_bench_kernels(const struct pumice_engine_params *param
     enum pumice_status st = PUMICE_OK;
     struct bench b = {.options = {.device = params ? params->device : NULL, .perf = true,
                                   .n_threads = params ? params->n_threads : 0},
-                      .rig = {.n_sides = 1, .random = 1}, .only = only, .report = report, .user = user};
+                      .rig = {.n_sides = 1, .random = 1}, .only = only, .report = report, .user = user,
+                      .kv = params ? params->kv : PUMICE_KV_F16};
     struct shapes s = named[0];
     uint32_t Ts[4] = {1, 4, 16};
     memset(ceilings, 0, sizeof *ceilings);

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { GUARD = 256, MAX_OWN_ROWS = 257 };
+enum { GUARD = 256, MAX_OWN_ROWS = 257, MAX_HEAD = 256 };
 
 /* NMSE of a row rounded to 8 bits by blocks of 32: each error is at most half a step, max / 254, and 32 max^2 is at most 32
  * times the block's sum of squares. Typical rows have a tenth of it. */
@@ -28,29 +28,59 @@ static float random_value(uint64_t *state)
 
 static const uint32_t nan_bits = 0x7fc0dead;
 
-enum fill { FILL_RANDOM, FILL_NAN, FILL_HALVES };
+enum fill { FILL_RANDOM, FILL_NAN };
+
+static enum pumice_status twin_upload(struct kernel_rig *g, struct kernel_twin *t)
+{
+    enum pumice_status st = PUMICE_OK;
+    const uint64_t whole = t->n_bytes + 2 * GUARD;
+    for (uint32_t s = 0; s < g->n_sides; s++) {
+        TRY(g->side[s]->calls->buffer_create(g->side[s], MEM_SCRATCH, whole, "self-test", &t->whole[s]));
+        TRY(g->side[s]->calls->buffer_write(g->side[s], t->whole[s], 0, t->bytes, whole));
+        t->buf[s] = (struct buf){.memory = t->whole[s].memory, .offset = t->whole[s].offset + GUARD, .bytes = t->n_bytes};
+    }
+fail:
+    return st;
+}
 
 static enum pumice_status twin_create(struct kernel_rig *g, uint64_t n, enum fill fill, bool output, struct kernel_twin **out)
 {
     enum pumice_status st = PUMICE_OK;
     struct kernel_twin *t = &g->twins[g->n_twins++];
-    const uint64_t each = fill == FILL_HALVES ? 2 : 4;
-    *t = (struct kernel_twin){.n_bytes = (n * each + 3) / 4 * 4, .output = output, .half = fill == FILL_HALVES};
+    *t = (struct kernel_twin){.n_bytes = n * 4, .output = output};
     const uint64_t whole = t->n_bytes + 2 * GUARD;
     t->bytes = arena_alloc(&g->arena, whole, 1);
     if (!t->bytes) return err_memory("the self-test", whole);
     for (uint64_t i = 0; i + 4 <= whole; i += 4) memcpy(t->bytes + i, &nan_bits, 4);
     for (uint64_t i = 0; i < n; i++) {
         const float v = random_value(&g->random);
-        const uint16_t h = f16_of_f32(v);
         if (fill == FILL_RANDOM) memcpy(t->bytes + GUARD + i * 4, &v, 4);
-        if (fill == FILL_HALVES) memcpy(t->bytes + GUARD + i * 2, &h, 2);
     }
-    for (uint32_t s = 0; s < g->n_sides; s++) {
-        TRY(g->side[s]->calls->buffer_create(g->side[s], MEM_SCRATCH, whole, "self-test", &t->whole[s]));
-        TRY(g->side[s]->calls->buffer_write(g->side[s], t->whole[s], 0, t->bytes, whole));
-        t->buf[s] = (struct buf){.memory = t->whole[s].memory, .offset = t->whole[s].offset + GUARD, .bytes = t->n_bytes};
-    }
+    TRY(twin_upload(g, t));
+    *out = t;
+fail:
+    return st;
+}
+
+/* A K or V cache with random positions 0 .. n - 1; what no position fills are NaN. */
+static enum pumice_status cache_create(struct kernel_rig *g, const struct kernel_row *row, bool output, struct kernel_twin **out)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct kernel_twin *t = &g->twins[g->n_twins++];
+    const uint32_t n = row->past + row->T, C = kv_round_up(n);
+    const uint64_t head = C * kv_row_bytes(row->kv, row->E);
+    float x[MAX_HEAD];
+    *t = (struct kernel_twin){.n_bytes = head * row->G, .output = output, .cache = {C, row->G, row->E, row->kv}};
+    const uint64_t whole = t->n_bytes + 2 * GUARD;
+    t->bytes = arena_alloc(&g->arena, whole, 1);
+    if (!t->bytes) return err_memory("the self-test", whole);
+    for (uint64_t i = 0; i + 4 <= whole; i += 4) memcpy(t->bytes + i, &nan_bits, 4);
+    for (uint32_t i = 0; i < row->G; i++)
+        for (uint64_t p = 0; p < n; p++) {
+            for (uint32_t e = 0; e < row->E; e++) x[e] = random_value(&g->random);
+            kv_row_write(row->kv, t->bytes + GUARD + i * head, C, row->E, p, x);
+        }
+    TRY(twin_upload(g, t));
     *out = t;
 fail:
     return st;
@@ -118,7 +148,7 @@ fail:
 enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row *row, struct kernel_call *c)
 {
     enum pumice_status st = PUMICE_OK;
-    const uint64_t T = row->T, C = row->past + row->T;
+    const uint64_t T = row->T;
     switch (row->kind) {
     case OP_EMBED:
         TRY(kernel_weight(g, row->type, row->N, row->K, c->w));
@@ -140,14 +170,14 @@ enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row 
         TRY(twin_create(g, T * row->H * row->E, FILL_RANDOM, true, &c->x));
         TRY(twin_create(g, T * row->G * row->E, FILL_RANDOM, false, &c->y));
         TRY(twin_create(g, T * row->G * row->E, FILL_RANDOM, false, &c->z));
-        TRY(twin_create(g, C * row->G * row->E, FILL_HALVES, true, &c->k));
-        TRY(twin_create(g, C * row->G * row->E, FILL_HALVES, true, &c->v));
+        TRY(cache_create(g, row, true, &c->k));
+        TRY(cache_create(g, row, true, &c->v));
         break;
     case OP_ATTENTION:
         TRY(twin_create(g, T * row->H * row->E, FILL_RANDOM, false, &c->x));
         TRY(twin_create(g, T * row->H * row->E, FILL_NAN, true, &c->y));
-        TRY(twin_create(g, C * row->G * row->E, FILL_HALVES, false, &c->k));
-        TRY(twin_create(g, C * row->G * row->E, FILL_HALVES, false, &c->v));
+        TRY(cache_create(g, row, false, &c->k));
+        TRY(cache_create(g, row, false, &c->v));
         break;
     case OP_PEAK:
         TRY(twin_create(g, row->K, FILL_RANDOM, false, &c->x));
@@ -168,10 +198,11 @@ enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row 
         const struct buf none = {0};
         c->op[s] = (struct op){
             .kind = row->kind, .label = "self-test", .x = c->x ? c->x->buf[s] : none, .y = c->y ? c->y->buf[s] : none,
-            .z = c->z ? c->z->buf[s] : none, .k_cache = c->k ? c->k->buf[s] : none, .v_cache = c->v ? c->v->buf[s] : none,
+            .z = c->z ? c->z->buf[s] : none,
+            .kv = {.k = c->k ? c->k->buf[s] : none, .v = c->v ? c->v->buf[s] : none, .C = c->k ? c->k->cache.C : 0, .type = row->kv},
             .w = c->w[s].k ? &c->w[s] : NULL, .w2 = c->w2[s].k ? &c->w2[s] : NULL,
             .w3 = c->w3[s].k ? &c->w3[s] : NULL, .T = row->T, .D = row->K, .H = row->H,
-            .G = row->G, .E = row->E, .C = row->kind == OP_PEAK ? row->past : (uint32_t)C, .x_row = row->x_row, .add = row->kind == OP_MATMUL && row->add,
+            .G = row->G, .E = row->E, .rounds = row->kind == OP_PEAK ? row->past : 0, .x_row = row->x_row, .add = row->kind == OP_MATMUL && row->add,
             .eps = 1e-6f,
             .rope = {.base = 1e6f, .neighbours = row->neighbours, .factors = c->factors},
             .scale = row->E ? 1.0f / sqrtf((float)row->E) : 0.0f};
@@ -211,14 +242,9 @@ fail:
     return st;
 }
 
-static double value_at(const uint8_t *bytes, bool half, uint64_t i)
+static double value_at(const uint8_t *bytes, uint64_t i)
 {
-    uint16_t h;
     float f;
-    if (half) {
-        memcpy(&h, bytes + 2 * i, 2);
-        return (double)f32_of_f16(h);
-    }
     memcpy(&f, bytes + 4 * i, 4);
     return (double)f;
 }
@@ -238,7 +264,7 @@ static enum pumice_status round_x(struct kernel_rig *g, const struct kernel_row 
         double error = 0, power = 0;
         TRY(tested->calls->round_input(tested, &c->w[0], rounded + at));
         for (uint32_t i = 0; i < row->K; i++) {
-            const double want = value_at(x->bytes + GUARD, false, at + i), difference = (double)rounded[at + i] - want;
+            const double want = value_at(x->bytes + GUARD, at + i), difference = (double)rounded[at + i] - want;
             error += difference * difference;
             power += want * want;
         }
@@ -249,10 +275,42 @@ fail:
     return st;
 }
 
-static enum pumice_status compare(struct kernel_rig *g, struct kernel_twin *t)
+static void compare_value(struct kernel_rig *g, uint64_t i, double a, double b)
+{
+    if (!isfinite(a) || !isfinite(b)) {
+        if (!g->note[0]) snprintf(g->note, sizeof g->note, "element %llu is %g, want %g", (unsigned long long)i, a, b);
+        return;
+    }
+    g->error += (a - b) * (a - b);
+    g->power += b * b;
+    g->max_abs = fmax(g->max_abs, fabs(a - b));
+}
+
+/* The positions that are filled; no byte of the others may have changed, which the planes' NaN show. */
+static void compare_cache(struct kernel_rig *g, const struct kernel_cache *c, uint32_t n, const uint8_t *got, const uint8_t *want)
+{
+    const uint64_t head = c->C * kv_row_bytes(c->type, c->E);
+    float a[MAX_HEAD], b[MAX_HEAD];
+    for (uint32_t i = 0; i < c->G; i++, got += head, want += head) {
+        for (uint32_t p = 0; p < n; p++) {
+            kv_row_read(c->type, got, c->C, c->E, p, a);
+            kv_row_read(c->type, want, c->C, c->E, p, b);
+            for (uint32_t e = 0; e < c->E; e++)
+                compare_value(g, ((uint64_t)i * n + p) * c->E + e, (double)a[e], (double)b[e]);
+        }
+        for (int plane = 0, at = 0; plane < 2; plane++) {
+            const uint64_t row = kv_plane_bytes(c->type, c->E, plane);
+            if (memcmp(got + (uint64_t)at * c->C + n * row, want + (uint64_t)at * c->C + n * row, (size_t)((c->C - n) * row)))
+                snprintf(g->note, sizeof g->note, "wrote positions past the last");
+            at += (int)row;
+        }
+    }
+}
+
+static enum pumice_status compare(struct kernel_rig *g, const struct kernel_row *row, struct kernel_twin *t)
 {
     enum pumice_status st = PUMICE_OK;
-    const uint64_t whole = t->n_bytes + 2 * GUARD, n = t->n_bytes / (t->half ? 2 : 4);
+    const uint64_t whole = t->n_bytes + 2 * GUARD, n = t->n_bytes / 4;
     uint8_t *got = arena_alloc(&g->arena, whole, 1), *want = arena_alloc(&g->arena, whole, 1);
     if (!got || !want) return err_memory("the self-test", whole);
     TRY(g->side[0]->calls->buffer_read(g->side[0], t->whole[0], 0, got, whole));
@@ -263,17 +321,9 @@ static enum pumice_status compare(struct kernel_rig *g, struct kernel_twin *t)
         if (memcmp(got, t->bytes, whole)) snprintf(g->note, sizeof g->note, "wrote to its input");
         return PUMICE_OK;
     }
-    for (uint64_t i = 0; i < n; i++) {
-        const double a = value_at(got + GUARD, t->half, i), b = value_at(want + GUARD, t->half, i);
-        if (!isfinite(a) || !isfinite(b)) {
-            if (!g->note[0])
-                snprintf(g->note, sizeof g->note, "element %llu is %g, want %g", (unsigned long long)i, a, b);
-            continue;
-        }
-        g->error += (a - b) * (a - b);
-        g->power += b * b;
-        g->max_abs = fmax(g->max_abs, fabs(a - b));
-    }
+    if (t->cache.C) compare_cache(g, &t->cache, row->past + row->T, got + GUARD, want + GUARD);
+    else
+        for (uint64_t i = 0; i < n; i++) compare_value(g, i, value_at(got + GUARD, i), value_at(want + GUARD, i));
 fail:
     return st;
 }
@@ -287,7 +337,7 @@ enum pumice_status kernel_run_row(struct kernel_rig *g, const struct kernel_row 
     TRY(kernel_prepare(g, row, &call));
     TRY(round_x(g, row, &call));
     for (uint32_t s = 0; s < g->n_sides; s++) TRY(run_side(g, row, call.op[s], s));
-    for (uint32_t i = 0; i < g->n_twins; i++) TRY(compare(g, &g->twins[i]));
+    for (uint32_t i = 0; i < g->n_twins; i++) TRY(compare(g, row, &g->twins[i]));
     out->nmse = g->power > 0 ? g->error / g->power : g->error;
     out->max_abs = g->max_abs;
     out->nmse_limit = row->limit;
@@ -321,8 +371,8 @@ void kernel_name(const struct kernel_row *row, const char *variant, char *name, 
     case OP_QK_NORM_ROPE_KV:
     case OP_BIAS_ROPE_KV:
     case OP_ATTENTION:
-        snprintf(name, n, "%s T=%u P=%u H=%u G=%u E=%u%s%s%s [%s]", op_kind_name(row->kind), row->T, row->past, row->H,
-                 row->G, row->E, row->add ? " no bias" : "", row->neighbours ? " neighbours" : "",
+        snprintf(name, n, "%s T=%u P=%u H=%u G=%u E=%u%s%s%s%s [%s]", op_kind_name(row->kind), row->T, row->past, row->H,
+                 row->G, row->E, row->kv == PUMICE_KV_Q8_0 ? " q8_0" : "", row->add ? " no bias" : "", row->neighbours ? " neighbours" : "",
                  row->factors ? " factors" : "", variant);
         break;
     case OP_PEAK: snprintf(name, n, "peak N=%u rounds=%u [%s]", row->K, row->past, variant); break;

@@ -18,7 +18,14 @@ struct kernel_row {
     bool add;      /* matmul; bias_rope_kv: no biases */
     bool neighbours, factors; /* of RoPE */
     uint32_t x_row;
+    enum pumice_kv kv; /* of attention and what writes the caches */
     double limit;  /* of the NMSE */
+};
+
+/* The shape of a twin that is a K or V cache. */
+struct kernel_cache {
+    uint32_t C, G, E;
+    enum pumice_kv type;
 };
 
 /* A buffer on both back ends with the same bytes, between guard bands. */
@@ -26,7 +33,8 @@ struct kernel_twin {
     struct buf whole[2], buf[2]; /* [0] tested, [1] reference */
     uint8_t *bytes;              /* what was written: guard, contents, guard */
     uint64_t n_bytes;
-    bool output, half; /* compared afterwards; as f16 */
+    bool output;                 /* compared afterwards */
+    struct kernel_cache cache;   /* of floats if C is 0 */
 };
 
 enum { KERNEL_MAX_TWINS = 6 };

@@ -36,30 +36,29 @@ enum pumice_status op_matmul(struct plan *p, const char *label, struct buf x, ui
 
 enum pumice_status op_qk_norm_rope_kv(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k,
                                       struct buf v, const struct weight *q_norm, const struct weight *k_norm,
-                                      struct buf k_cache, struct buf v_cache, uint32_t T, uint32_t H, uint32_t G,
-                                      uint32_t E, uint32_t C, float eps, const struct rope *rope)
+                                      const struct kv_layer *kv, uint32_t T, uint32_t H, uint32_t G, uint32_t E, float eps,
+                                      const struct rope *rope)
 {
     return record(p, &(struct op){.kind = OP_QK_NORM_ROPE_KV, .label = label, .step = step, .x = q, .y = k, .z = v,
-                                  .w = q_norm, .w2 = k_norm, .k_cache = k_cache, .v_cache = v_cache, .T = T, .H = H, .G = G,
-                                  .E = E, .C = C, .eps = eps, .rope = *rope});
+                                  .w = q_norm, .w2 = k_norm, .kv = *kv, .T = T, .H = H, .G = G, .E = E, .eps = eps,
+                                  .rope = *rope});
 }
 
 enum pumice_status op_bias_rope_kv(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k,
                                    struct buf v, const struct weight *q_bias, const struct weight *k_bias,
-                                   const struct weight *v_bias, struct buf k_cache, struct buf v_cache, uint32_t T,
-                                   uint32_t H, uint32_t G, uint32_t E, uint32_t C, const struct rope *rope)
+                                   const struct weight *v_bias, const struct kv_layer *kv, uint32_t T, uint32_t H,
+                                   uint32_t G, uint32_t E, const struct rope *rope)
 {
     return record(p, &(struct op){.kind = OP_BIAS_ROPE_KV, .label = label, .step = step, .x = q, .y = k, .z = v,
-                                  .w = q_bias, .w2 = k_bias, .w3 = v_bias, .k_cache = k_cache, .v_cache = v_cache, .T = T,
-                                  .H = H, .G = G, .E = E, .C = C, .rope = *rope});
+                                  .w = q_bias, .w2 = k_bias, .w3 = v_bias, .kv = *kv, .T = T, .H = H, .G = G, .E = E,
+                                  .rope = *rope});
 }
 
-enum pumice_status op_attention(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k_cache,
-                                struct buf v_cache, struct buf y, uint32_t T, uint32_t H, uint32_t G, uint32_t E,
-                                uint32_t C, float scale)
+enum pumice_status op_attention(struct plan *p, const char *label, struct buf step, struct buf q, const struct kv_layer *kv,
+                                struct buf y, uint32_t T, uint32_t H, uint32_t G, uint32_t E, float scale)
 {
-    return record(p, &(struct op){.kind = OP_ATTENTION, .label = label, .step = step, .x = q, .y = y, .k_cache = k_cache,
-                                  .v_cache = v_cache, .T = T, .H = H, .G = G, .E = E, .C = C, .scale = scale});
+    return record(p, &(struct op){.kind = OP_ATTENTION, .label = label, .step = step, .x = q, .y = y, .kv = *kv, .T = T, .H = H,
+                                  .G = G, .E = E, .scale = scale});
 }
 
 enum pumice_status op_swiglu(struct plan *p, const char *label, struct buf gate, struct buf up, struct buf y, uint32_t T,
@@ -77,13 +76,14 @@ enum pumice_status op_copy(struct plan *p, const char *label, struct buf x, stru
 uint64_t op_bytes(const struct op *op, uint32_t past)
 {
     const uint64_t T = op->T, D = op->D, heads = (uint64_t)op->H * op->E, kv = (uint64_t)op->G * op->E;
+    const uint64_t kv_bytes = op->E ? 2 * op->G * kv_row_bytes(op->kv.type, op->E) : 0; /* of one position */
     switch (op->kind) {
     case OP_EMBED: return T * (op->w->bytes / op->w->n + D * 4);
     case OP_RMS_NORM: return T * D * 8 + D * 4;
     case OP_MATMUL: return op->w->bytes + T * (D + (uint64_t)op->w->n * (op->add ? 2 : 1)) * 4;
     case OP_QK_NORM_ROPE_KV:
-    case OP_BIAS_ROPE_KV: return T * (heads * 8 + kv * 2 * (4 + 2));
-    case OP_ATTENTION: return T * heads * 8 + (past + T) * kv * 2 * 2; /* each KV row once: what must be read */
+    case OP_BIAS_ROPE_KV: return T * (heads * 8 + kv * 2 * 4 + kv_bytes);
+    case OP_ATTENTION: return T * heads * 8 + (past + T) * kv_bytes; /* each KV row once: what must be read */
     case OP_SWIGLU: return T * D * 12;
     case OP_COPY: return op->x.bytes * 2;
     case OP_PEAK: return D * 8;
@@ -98,7 +98,7 @@ double op_flops(const struct op *op, uint32_t past)
     switch (op->kind) {
     case OP_MATMUL: return 2 * T * D * op->w->n;
     case OP_ATTENTION: return 4 * T * op->H * op->E * ((double)past + (T + 1) / 2);
-    case OP_PEAK: return 16 * D * op->C;
+    case OP_PEAK: return 16 * D * op->rounds;
     default: return 0;
     }
 }

@@ -10,7 +10,7 @@
 #ifndef PUMICE_OPS_H
 #define PUMICE_OPS_H
 
-#include "base.h"
+#include "kv_layout.h"
 
 struct backend;
 struct plan;
@@ -19,6 +19,13 @@ struct plan;
 struct buf {
     uint64_t offset, bytes;
     uint32_t memory;
+};
+
+/* One layer's caches, laid out as kv_layout.h says; C a multiple of KV_ROUND. */
+struct kv_layer {
+    struct buf k, v;
+    uint32_t C; /* positions */
+    enum pumice_kv type;
 };
 
 /* A matrix [n, k] on the device, possibly repacked, or a vector [k] (norm weight, n = 1), always plain f32; made by
@@ -50,7 +57,7 @@ enum mem_use {
 };
 
 /* OP_PEAK is part of no model and has no builder; the kernel benchmark records it to measure what a device can compute:
- * y[i] = sum over j < 8 of a_j after C times a_j = a_j * 0.75 + 0.25, from a_j = x[i] + j, for D elements. */
+ * y[i] = sum over j < 8 of a_j after `rounds` times a_j = a_j * 0.75 + 0.25, from a_j = x[i] + j, for D elements. */
 enum op_kind {
     OP_EMBED, OP_RMS_NORM, OP_MATMUL, OP_QK_NORM_ROPE_KV, OP_BIAS_ROPE_KV, OP_ATTENTION, OP_SWIGLU, OP_COPY,
     OP_PEAK, OP_N_KINDS
@@ -68,9 +75,9 @@ struct op {
     enum op_kind kind;
     const char *label; /* "L07 attn.q"; static or in the caller's arena, lives as long as the plan */
     struct buf x, y, z, step;
-    struct buf k_cache, v_cache;
+    struct kv_layer kv;
     const struct weight *w, *w2, *w3;
-    uint32_t T, D, H, G, E, C;
+    uint32_t T, D, H, G, E, rounds;
     uint32_t x_row; /* first row of x */
     bool add;       /* y += instead of y = */
     float eps, scale;
@@ -90,22 +97,21 @@ enum pumice_status op_rms_norm(struct plan *p, const char *label, struct buf x, 
 enum pumice_status op_matmul(struct plan *p, const char *label, struct buf x, uint32_t x_row, const struct weight *w,
                              struct buf y, uint32_t T, bool add);
 /* q[T,H,E] in place and k[T,G,E]: RMSNorm of each head with q_norm[E] / k_norm[E], then RoPE at position P+t. Then K and
- * v[T,G,E] are written as f16 to rows P..P+T-1 of k_cache, v_cache [C,G,E]. E even. Source: MODEL.md 3.3. */
+ * v[T,G,E] are written, rounded, to positions P..P+T-1 of kv. E even. Source: MODEL.md 3.3. */
 enum pumice_status op_qk_norm_rope_kv(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k,
                                       struct buf v, const struct weight *q_norm, const struct weight *k_norm,
-                                      struct buf k_cache, struct buf v_cache, uint32_t T, uint32_t H, uint32_t G,
-                                      uint32_t E, uint32_t C, float eps, const struct rope *rope);
+                                      const struct kv_layer *kv, uint32_t T, uint32_t H, uint32_t G, uint32_t E, float eps,
+                                      const struct rope *rope);
 /* The same without norms: q += q_bias[H*E], k + k_bias[G*E], v + v_bias[G*E] (NULL: none) before RoPE and the caches.
  * Source: MODEL.md 3.3. */
 enum pumice_status op_bias_rope_kv(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k,
                                    struct buf v, const struct weight *q_bias, const struct weight *k_bias,
-                                   const struct weight *v_bias, struct buf k_cache, struct buf v_cache, uint32_t T,
-                                   uint32_t H, uint32_t G, uint32_t E, uint32_t C, const struct rope *rope);
-/* y[t,h,:] = softmax(scale * q[t,h,:] . K[0..P+t, g,:]) @ V[0..P+t, g,:], g = h / (H/G). q, y [T,H,E];
- * caches f16 [C,G,E]. No buffer grows with P. Source: MODEL.md 3.4. */
-enum pumice_status op_attention(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k_cache,
-                                struct buf v_cache, struct buf y, uint32_t T, uint32_t H, uint32_t G, uint32_t E,
-                                uint32_t C, float scale);
+                                   const struct weight *v_bias, const struct kv_layer *kv, uint32_t T, uint32_t H,
+                                   uint32_t G, uint32_t E, const struct rope *rope);
+/* y[t,h,:] = softmax(scale * q[t,h,:] . K[0..P+t, g,:]) @ V[0..P+t, g,:], g = h / (H/G). q, y [T,H,E].
+ * Source: MODEL.md 3.4. */
+enum pumice_status op_attention(struct plan *p, const char *label, struct buf step, struct buf q, const struct kv_layer *kv,
+                                struct buf y, uint32_t T, uint32_t H, uint32_t G, uint32_t E, float scale);
 /* y[T,F] = silu(gate[T,F]) * up[T,F]; y may be gate. silu(a) = a / (1 + exp(-a)). */
 enum pumice_status op_swiglu(struct plan *p, const char *label, struct buf gate, struct buf up, struct buf y, uint32_t T,
                              uint32_t F);
@@ -126,7 +132,8 @@ struct weight_source {
 
 struct backend_memory {
     uint64_t total_bytes, free_bytes; /* free: what can be had now, as far as the device says */
-    uint64_t max_buffer_bytes;        /* of one buffer that kernels read as a whole (KV cache, activations) */
+    uint64_t max_buffer_bytes;        /* of one buffer */
+    uint64_t max_binding_bytes;       /* of what kernels read as a whole (a head of a KV cache, activations) */
 };
 
 struct backend_calls {
@@ -204,6 +211,7 @@ enum pumice_status kernel_table_run(struct backend *tested, const char *only, ui
 struct kernel_needs {
     bool types[64];    /* by enum gguf_tensor_type */
     enum op_kind rope; /* which of the two */
+    enum pumice_kv kv;
 };
 /* Runs those rows once, as the back end's kernels are chosen now. *wrong: how many are; name: the first of them. */
 enum pumice_status kernel_table_check(struct backend *tested, const struct kernel_needs *needs, size_t *n_rows, size_t *n_wrong,

@@ -121,6 +121,12 @@ enum pumice_status pumice_devices(const char *wanted, struct pumice_device_info 
 /* --- engines -------------------------------------------------------------------------------------- */
 
 struct pumice_engine;
+/* What the keys and values of past tokens are rounded to. */
+enum pumice_kv {
+    PUMICE_KV_F16,
+    PUMICE_KV_Q8_0 /* 8 bits and a scale for 32 elements: 17/32 of the memory; heads of a multiple of 32 elements only */
+};
+const char *pumice_kv_name(enum pumice_kv type); /* "f16", "q8_0"; NULL past the last */
 struct pumice_engine_params {
     uint32_t n_ctx; /* what sessions will ask for, so that what cannot fit is refused before it is loaded; 0 = they choose */
     /* NULL or "auto": the best GPU, else software Vulkan, else the CPU. Otherwise an index, part of a name
@@ -130,6 +136,7 @@ struct pumice_engine_params {
     bool perf;     /* collect time per op */
     bool trusted;  /* no self-test when device and driver are seen for the first time */
     uint32_t n_threads; /* CPU back end; 0 = all processors */
+    enum pumice_kv kv;  /* of the sessions' caches */
     /* stage "check" (only where device and driver are seen for the first time), then "load"; fraction 0..1; return false to
      * cancel. */
     bool (*progress)(void *user, const char *stage, float fraction);
@@ -155,9 +162,9 @@ struct pumice_fit {
     uint32_t max_ctx; /* the largest that fits; 0 = none */
     bool fits;
 };
-/* device, n_ctx as in pumice_engine_params. Opens the device, allocates nothing on it. Fails as pumice_engine_open does
- * before it loads; not fitting is no failure. */
-enum pumice_status pumice_fit(struct pumice_model *model, const char *device, uint32_t n_ctx, struct pumice_fit *out);
+/* Of params, device, n_ctx and kv count. Opens the device, allocates nothing on it. Fails as pumice_engine_open does before it
+ * loads; not fitting is no failure. */
+enum pumice_status pumice_fit(struct pumice_model *model, const struct pumice_engine_params *params, struct pumice_fit *out);
 
 void pumice_engine_get_info(const struct pumice_engine *engine, struct pumice_engine_info *out);
 
@@ -226,7 +233,7 @@ struct pumice_session_stats {
 };
 void pumice_session_get_stats(const struct pumice_session *session, struct pumice_session_stats *out);
 
-/* Tokens and KV as bytes, to be restored into a session of the same model file. *bytes in: capacity, out: needed;
+/* Tokens and KV as bytes, to be restored into a session of the same model file and the same enum pumice_kv. *bytes in: capacity, out: needed;
  * data NULL only asks for the size. Restore checks everything and fails FORMAT. */
 enum pumice_status pumice_session_save(struct pumice_session *session, void *data, size_t *bytes);
 enum pumice_status pumice_session_restore(struct pumice_session *session, const void *data, size_t bytes);

@@ -37,16 +37,36 @@ static const struct kernel_row table[] = {
     {.kind = OP_QK_NORM_ROPE_KV, .T = 2, .H = 3, .G = 1, .E = 96, .past = 262, .limit = 1e-8},
     {.kind = OP_QK_NORM_ROPE_KV, .T = 1, .H = 2, .G = 2, .E = 256, .past = 5, .neighbours = true, .limit = 1e-8},
     {.kind = OP_QK_NORM_ROPE_KV, .T = 5, .H = 6, .G = 2, .E = 32, .past = 40000, .factors = true, .limit = 1e-8},
+    /* where two back ends fall to different sides of a half, a scale differs by 2^-11 or an element by d */
+    {.kind = OP_QK_NORM_ROPE_KV, .T = 1, .H = 4, .G = 2, .E = 64, .past = 0, .kv = PUMICE_KV_Q8_0, .limit = 2e-6},
+    {.kind = OP_QK_NORM_ROPE_KV, .T = 3, .H = 32, .G = 8, .E = 128, .past = 37, .kv = PUMICE_KV_Q8_0, .limit = 2e-6},
+    {.kind = OP_QK_NORM_ROPE_KV, .T = 2, .H = 3, .G = 1, .E = 96, .past = 262, .kv = PUMICE_KV_Q8_0, .limit = 2e-6},
+    {.kind = OP_QK_NORM_ROPE_KV, .T = 1, .H = 2, .G = 2, .E = 256, .past = 5, .neighbours = true, .kv = PUMICE_KV_Q8_0, .limit = 2e-6},
+    {.kind = OP_BIAS_ROPE_KV, .T = 3, .H = 14, .G = 2, .E = 64, .past = 37, .kv = PUMICE_KV_Q8_0, .limit = 2e-6},
+    {.kind = OP_BIAS_ROPE_KV, .T = 5, .H = 3, .G = 3, .E = 32, .past = 100, .add = true, .neighbours = true, .kv = PUMICE_KV_Q8_0, .limit = 2e-6},
     {.kind = OP_BIAS_ROPE_KV, .T = 1, .H = 1, .G = 1, .E = 2, .past = 3, .limit = 1e-8},
     {.kind = OP_BIAS_ROPE_KV, .T = 3, .H = 14, .G = 2, .E = 64, .past = 37, .limit = 1e-8},
     {.kind = OP_BIAS_ROPE_KV, .T = 2, .H = 9, .G = 3, .E = 64, .past = 262, .add = true, .neighbours = true, .limit = 1e-8},
     {.kind = OP_BIAS_ROPE_KV, .T = 5, .H = 3, .G = 1, .E = 96, .past = 40000, .neighbours = true, .factors = true, .limit = 1e-8},
     {.kind = OP_BIAS_ROPE_KV, .T = 1, .H = 2, .G = 2, .E = 256, .past = 5, .add = true, .factors = true, .limit = 1e-8},
     {.kind = OP_ATTENTION, .T = 1, .H = 4, .G = 2, .E = 64, .past = 0, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 3, .H = 40, .G = 2, .E = 64, .past = 1100, .limit = 1e-9}, /* slices; a group of 20 */
+    {.kind = OP_ATTENTION, .T = 1, .H = 7, .G = 1, .E = 80, .past = 40, .limit = 1e-9},
     {.kind = OP_ATTENTION, .T = 1, .H = 32, .G = 8, .E = 128, .past = 300, .limit = 1e-9},
     {.kind = OP_ATTENTION, .T = 7, .H = 6, .G = 2, .E = 32, .past = 61, .limit = 1e-9},
     {.kind = OP_ATTENTION, .T = 33, .H = 3, .G = 3, .E = 96, .past = 31, .limit = 1e-9},
     {.kind = OP_ATTENTION, .T = 2, .H = 8, .G = 1, .E = 256, .past = 127, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 1, .H = 4, .G = 2, .E = 64, .past = 0, .kv = PUMICE_KV_Q8_0, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 1, .H = 32, .G = 8, .E = 128, .past = 300, .kv = PUMICE_KV_Q8_0, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 7, .H = 6, .G = 2, .E = 32, .past = 61, .kv = PUMICE_KV_Q8_0, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 33, .H = 3, .G = 3, .E = 96, .past = 31, .kv = PUMICE_KV_Q8_0, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 2, .H = 8, .G = 1, .E = 256, .past = 127, .kv = PUMICE_KV_Q8_0, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 1, .H = 4, .G = 2, .E = 128, .past = 4200, .limit = 1e-9}, /* more than one chunk a slice */
+    {.kind = OP_ATTENTION, .T = 8, .H = 10, .G = 2, .E = 64, .past = 2100, .kv = PUMICE_KV_Q8_0, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 5, .H = 3, .G = 3, .E = 96, .past = 63, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 70, .H = 4, .G = 2, .E = 128, .past = 33, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 19, .H = 14, .G = 2, .E = 64, .past = 0, .kv = PUMICE_KV_Q8_0, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .T = 11, .H = 2, .G = 2, .E = 256, .past = 150, .limit = 1e-9},
     {.kind = OP_SWIGLU, .T = 1, .K = 1, .limit = 1e-12},
     {.kind = OP_SWIGLU, .T = 3, .K = 3071, .limit = 1e-12},
     {.kind = OP_PEAK, .K = 1000, .past = 5, .limit = 1e-12},
@@ -89,7 +109,8 @@ static bool needed(const struct kernel_row *row, const struct kernel_needs *need
     case OP_MATMUL:
     case OP_EMBED: return row->type < COUNT_OF(needs->types) && needs->types[row->type];
     case OP_QK_NORM_ROPE_KV:
-    case OP_BIAS_ROPE_KV: return row->kind == needs->rope;
+    case OP_BIAS_ROPE_KV: return row->kind == needs->rope && row->kv == needs->kv;
+    case OP_ATTENTION: return row->kv == needs->kv;
     case OP_PEAK: return false;
     default: return true;
     }

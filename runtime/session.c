@@ -49,9 +49,9 @@ enum pumice_status pumice_session_open(struct pumice_engine *e, const struct pum
     s->tokens = mem_calloc(C, sizeof *s->tokens);
     s->scratch = mem_calloc(h->V, 8);
     if (!s->tokens || !s->scratch) TRY(err_memory("the session", C * sizeof *s->tokens + h->V * 8ull));
-    TRY(engine_note(e, kv_create(e->backend, h, C, &s->kv)));
+    TRY(engine_note(e, kv_create(e->backend, h, C, e->kv, &s->kv)));
     TRY(engine_note(e, e->backend->calls->buffer_create(e->backend, MEM_READBACK, h->V * 4ull, "logits out", &s->logits)));
-    s->stats.kv_bytes = kv_bytes(&s->kv);
+    s->stats.kv_bytes = kv_bytes(h, C, e->kv);
     *out = s;
     return PUMICE_OK;
 fail:
@@ -286,12 +286,12 @@ fail:
 /* header, tokens i32[n_tokens], KV rows of n_kv positions (kv.c), hash of all that u64. Little-endian, this machine's. */
 struct saved {
     char magic[8];
-    uint32_t version, reserved;
+    uint32_t version, kv; /* kv: enum pumice_kv */
     uint64_t model;
     uint64_t n_tokens, n_kv;
 };
 static const char magic[8] = "PUMICEKV";
-enum { SAVED_VERSION = 1 };
+enum { SAVED_VERSION = 2 };
 
 /* What must be equal for a cache to make sense: hyper-parameters, tensor directory, and one vector of weights. */
 static uint64_t fingerprint(const struct pumice_model *m)
@@ -315,7 +315,7 @@ static uint64_t saved_bytes(const struct pumice_session *s, uint64_t n_tokens, u
 enum pumice_status pumice_session_save(struct pumice_session *s, void *data, size_t *bytes)
 {
     enum pumice_status st = PUMICE_OK;
-    const struct saved head = {.version = SAVED_VERSION, .model = fingerprint(s->engine->model), .n_tokens = s->n_tokens,
+    const struct saved head = {.version = SAVED_VERSION, .kv = s->kv.type, .model = fingerprint(s->engine->model), .n_tokens = s->n_tokens,
                                .n_kv = s->n_kv};
     const size_t capacity = *bytes;
     uint8_t *out = data;
@@ -342,6 +342,11 @@ static enum pumice_status check_saved(const struct pumice_session *s, const uint
     memcpy(head, data, sizeof *head);
     if (head->version != SAVED_VERSION)
         return err_set(PUMICE_FORMAT, "the session was saved by another version (%u); %s", head->version, remedy);
+    if (head->kv != (uint32_t)s->kv.type) {
+        const char *saved = pumice_kv_name((enum pumice_kv)head->kv);
+        return err_set(PUMICE_FORMAT, "the session was saved with a KV cache of %s, this one is of %s; open the model with that "
+                       "(--kv), or %s", saved ? saved : "another type", pumice_kv_name(s->kv.type), remedy);
+    }
     if (head->model != fingerprint(s->engine->model))
         return err_set(PUMICE_FORMAT, "the session was saved with another model; open that one, or %s", remedy);
     if (head->n_kv > head->n_tokens || head->n_tokens - head->n_kv > 1 || head->n_tokens > s->engine->model->h.n_context)

@@ -1,7 +1,8 @@
 // y[t, h, :] = softmax(scale * q[t, h, :] . K[0 .. P + t, g, :]) @ V[0 .. P + t, g, :],  g = h / (H / G).
-// q, y f32 [T, H, E]; K, V f16 [C, G, E]. Called from op_attention after the cache was written.
+// q, y f32 [T, H, E]; K, V: window of a layer's caches that begins with KV head g0 (kv.glsl). Called from op_attention.
+// The plain kernel: any E that 4 divides; what software devices run, where barriers cost more than reading twice.
 // Numerics: online softmax in f32 over tiles of WG positions; masked positions are never read.
-// Mapping: a workgroup a head and token; in a tile a lane scores one position, then owns E/2 / WG pairs of the output.
+// Mapping: a workgroup a head and token; in a tile a lane scores one position, then owns E/4 / WG quads of the output.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #define PUSH_ATTENTION 1
@@ -9,22 +10,23 @@
 #include "reduce.glsl"
 
 layout(constant_id = 1) const uint E = 128;
+#include "kv.glsl"
 
 layout(set = 0, binding = 0, std430) readonly buffer qs { float q[]; };
-layout(set = 0, binding = 1, std430) readonly buffer k_caches { uvec2 k_cache[]; };
-layout(set = 0, binding = 2, std430) readonly buffer v_caches { uint v_cache[]; };
+KV_READERS(k, 1)
+KV_READERS(v, 2)
 layout(set = 0, binding = 3, std430) readonly buffer steps { uint step_words[]; };
 layout(set = 0, binding = 4, std430) buffer ys { float y[]; };
 
-const uint PAIRS = (E / 2u + WG - 1u) / WG;
+const uint QUADS = (E / 4u + WG - 1u) / WG;
 
 shared vec4 query[E / 4u];
 shared float weights[WG];
 
 void main()
 {
-    const uint h = gl_WorkGroupID.x, t = gl_WorkGroupID.y, lane = gl_LocalInvocationIndex;
-    const uint g = h / (p.H / p.G);
+    const uint group = p.H / p.G, h = p.g0 * group + gl_WorkGroupID.x, t = gl_WorkGroupID.y, lane = gl_LocalInvocationIndex;
+    const uint head = gl_WorkGroupID.x / group * p.C * KV_ROW_WORDS;
     const uint n = STEP_PAST(step_words) + t + 1u;
     const uint at = (t * p.H + h) * E;
     for (uint i = lane; i < E / 4u; i += WG)
@@ -32,18 +34,18 @@ void main()
     barrier();
 
     float top = -1.0 / 0.0, sum = 0.0;
-    vec2 out_pair[PAIRS];
-    [[unroll]] for (uint i = 0u; i < PAIRS; i++) out_pair[i] = vec2(0.0);
+    vec4 out_quad[QUADS];
+    [[unroll]] for (uint i = 0u; i < QUADS; i++) out_quad[i] = vec4(0.0);
 
     for (uint p0 = 0u; p0 < n; p0 += WG) {
         const uint n_tile = min(WG, n - p0);
         float score = -1.0 / 0.0;
         if (lane < n_tile) {
-            const uint k_at = ((p0 + lane) * p.G + g) * (E / 4u);
             score = 0.0;
-            for (uint i = 0u; i < E / 4u; i++) {
-                const uvec2 halves = k_cache[k_at + i];
-                score += dot(query[i], vec4(unpackHalf2x16(halves.x), unpackHalf2x16(halves.y)));
+            for (uint b = 0u; b < (E + 31u) / 32u; b++) {
+                float part = 0.0;
+                for (uint i = 8u * b; i < min(8u * b + 8u, E / 4u); i++) part += dot(query[i], k_quad(head, p0 + lane, i));
+                score += part * k_scale(head, p0 + lane, b);
             }
         }
         const float tile_top = max(top, workgroup_max(score));
@@ -53,21 +55,19 @@ void main()
         sum = sum * shrink + workgroup_sum(weight);
         top = tile_top;
         barrier();
-        [[unroll]] for (uint i = 0u; i < PAIRS; i++) {
-            const uint pair = lane + i * WG;
-            vec2 total = out_pair[i] * shrink;
-            if (pair < E / 2u)
+        [[unroll]] for (uint i = 0u; i < QUADS; i++) {
+            const uint quad = lane + i * WG;
+            vec4 total = out_quad[i] * shrink;
+            if (quad < E / 4u)
                 for (uint j = 0u; j < n_tile; j++)
-                    total += weights[j] * unpackHalf2x16(v_cache[((p0 + j) * p.G + g) * (E / 2u) + pair]);
-            out_pair[i] = total;
+                    total += weights[j] * v_scale(head, p0 + j, quad / 8u) * v_quad(head, p0 + j, quad);
+            out_quad[i] = total;
         }
         barrier();
     }
-    [[unroll]] for (uint i = 0u; i < PAIRS; i++) {
-        const uint pair = lane + i * WG;
-        if (pair < E / 2u) {
-            y[at + 2u * pair] = out_pair[i].x / sum;
-            y[at + 2u * pair + 1u] = out_pair[i].y / sum;
-        }
+    [[unroll]] for (uint i = 0u; i < QUADS; i++) {
+        const uint quad = lane + i * WG;
+        if (quad < E / 4u)
+            [[unroll]] for (uint j = 0u; j < 4u; j++) y[at + 4u * quad + j] = out_quad[i][j] / sum;
     }
 }

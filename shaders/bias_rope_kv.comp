@@ -1,8 +1,8 @@
 // For each head of q [T, H, E], k and v [T, G, E]: plus its bias, then RoPE of q and k at position P + t; q is written back
-// in place, k and v go to the caches [C, G, E] as f16 at row P + t.
+// in place, k and v go to position P + t of the caches: a window that begins with KV head g0 (kv_write.glsl).
 // Called from op_bias_rope_kv, between the projections and attention.
 // Numerics: f32; angles in rope.glsl.
-// Mapping: a workgroup a head, heads 0..H-1 q, then G k, then G v; y of the grid = token. E <= 256.
+// Mapping: a workgroup a head, n_q of q, then n_g of k, then n_g of v; y of the grid = token. E <= 256.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #define PUSH_BIAS_ROPE_KV 1
@@ -25,13 +25,14 @@ layout(set = 0, binding = 8, std430) readonly buffer steps { uint step_words[]; 
 layout(set = 0, binding = 9, std430) readonly buffer turns { uvec2 turn[]; }; // [E/2] turns a position, 2^-64, hi lo
 
 shared float row[E];
+#include "kv_write.glsl"
 
 void main()
 {
     const uint head = gl_WorkGroupID.x, t = gl_WorkGroupID.y, lane = gl_LocalInvocationIndex;
     const uint position = STEP_PAST(step_words) + t;
-    const bool is_q = head < p.H, is_v = head >= p.H + p.G;
-    const uint g = is_q ? head : is_v ? head - p.H - p.G : head - p.H;
+    const bool is_q = head < p.n_q, is_v = head >= p.n_q + p.n_g;
+    const uint g = is_q ? head : p.g0 + head - p.n_q - (is_v ? p.n_g : 0u);
     const uint at = (t * (is_q ? p.H : p.G) + g) * E;
 
     for (uint i = lane; i < E; i += WG) {
@@ -52,10 +53,5 @@ void main()
         for (uint i = lane; i < E; i += WG) q[at + i] = row[i];
         return;
     }
-    const uint cache_at = (position * p.G + g) * (E / 2u);
-    for (uint i = lane; i < E / 2u; i += WG) {
-        const uint halves = packHalf2x16(vec2(row[2u * i], row[2u * i + 1u]));
-        if (is_v) v_cache[cache_at + i] = halves;
-        else k_cache[cache_at + i] = halves;
-    }
+    kv_write(is_v, (g - p.g0) * p.C * KV_ROW_WORDS, position);
 }

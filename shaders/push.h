@@ -57,6 +57,8 @@ PUSH_END
 #ifdef PUSH_QK_NORM_ROPE_KV
 PUSH_BEGIN(qk_norm_rope_kv)
     U32 H, G;
+    U32 n_q, g0, n_g; /* heads of this dispatch: n_q of q, KV heads g0 .. g0 + n_g - 1 */
+    U32 C;            /* positions a head of the caches */
     F32 eps;
 PUSH_END
 #endif
@@ -64,12 +66,16 @@ PUSH_END
 #ifdef PUSH_BIAS_ROPE_KV
 PUSH_BEGIN(bias_rope_kv)
     U32 H, G;
+    U32 n_q, g0, n_g, C; /* as above */
 PUSH_END
 #endif
 
 #ifdef PUSH_ATTENTION
 PUSH_BEGIN(attention)
     U32 H, G;
+    U32 T;  /* tokens */
+    U32 g0; /* KV head at which the caches' window begins */
+    U32 C;  /* positions a head of the caches */
     F32 scale;
 PUSH_END
 #endif

@@ -137,8 +137,9 @@ static void test_rope_attention(const char *device)
     const struct buf q = buffer(b, (float[]){1, 2, 3, 4}, 16), k = buffer(b, (float[]){1, 0, 0, 1}, 16),
                      v = buffer(b, (float[]){5, 6, 7, 8}, 16);
     const struct buf k_cache = buffer(b, NULL, 4 * 4 * 2), v_cache = buffer(b, NULL, 4 * 4 * 2), spare = buffer(b, NULL, 32);
+    const struct kv_layer cache = {.k = k_cache, .v = v_cache, .C = 4}, unused = {.k = spare, .v = spare, .C = 4};
     CHECK(b->calls->plan_begin(b, "rope", &p) == PUMICE_OK, "%s", pumice_error());
-    CHECK(op_bias_rope_kv(p, "r", step, q, k, v, NULL, NULL, NULL, k_cache, v_cache, 1, 1, 1, 4, 4,
+    CHECK(op_bias_rope_kv(p, "r", step, q, k, v, NULL, NULL, NULL, &cache, 1, 1, 1, 4,
                           &(struct rope){.base = 100}) == PUMICE_OK, "%s", pumice_error());
     run_plan(b, p);
     b->calls->buffer_read(b, q, 0, out, 16);
@@ -147,7 +148,7 @@ static void test_rope_attention(const char *device)
     const struct weight bias = weight(b, 1, 4, (float[]){1, 2, 3, 4}); /* neighbours: (0, 1) by 3 rad, (2, 3) by 0.3 / 2 */
     b->calls->buffer_write(b, q, 0, (float[]){0, 0, 0, 0}, 16);
     CHECK(b->calls->plan_begin(b, "rope", &p) == PUMICE_OK, "%s", pumice_error());
-    CHECK(op_bias_rope_kv(p, "r", step, q, k, v, &bias, &bias, &bias, spare, spare, 1, 1, 1, 4, 4,
+    CHECK(op_bias_rope_kv(p, "r", step, q, k, v, &bias, &bias, &bias, &unused, 1, 1, 1, 4,
                           &(struct rope){.base = 100, .neighbours = true, .factors = (float[]){1, 2}}) == PUMICE_OK, "%s",
           pumice_error());
     run_plan(b, p);
@@ -171,15 +172,94 @@ static void test_rope_attention(const char *device)
     b->calls->buffer_write(b, q, 0, (float[]){2, 0, 0, 0}, 16);
     const struct buf y = buffer(b, NULL, 16);
     CHECK(b->calls->plan_begin(b, "attention", &p) == PUMICE_OK, "%s", pumice_error());
-    CHECK(op_attention(p, "a", step, q, k_cache, v_cache, y, 1, 1, 1, 4, 4, (float)(log(3) / 2)) == PUMICE_OK, "%s",
+    CHECK(op_attention(p, "a", step, q, &cache, y, 1, 1, 1, 4, (float)(log(3) / 2)) == PUMICE_OK, "%s",
           pumice_error());
     run_plan(b, p);
     b->calls->buffer_read(b, y, 0, out, 16);
     near_to("attention", out, (double[]){7, 2, 0, 1}, 4, 1e-5);
     CHECK(b->calls->plan_begin(b, "large", &p) == PUMICE_OK, "%s", pumice_error());
-    CHECK(op_attention(p, "a", step, q, k_cache, v_cache, y, 1, 1, 1, 258, 4, 1) == PUMICE_UNSUPPORTED, "E 258 is refused");
+    CHECK(op_attention(p, "a", step, q, &cache, y, 1, 1, 1, 258, 1) == PUMICE_UNSUPPORTED, "E 258 is refused");
     b->calls->plan_destroy(p);
     b->calls->destroy(b);
+}
+
+/* --- caches ---------------------------------------------------------------------------------------------------------- */
+
+/* What is written and read back: halves are as they were, Q8_0 within half a step; NaN makes one block NaN; no other position
+ * changes. In every set of kernels, which round as the plain code does. */
+static void test_rows(enum pumice_kv type, uint32_t E)
+{
+    enum { C = 64, P = 5 };
+    static uint8_t head[C * 2 * CPU_MAX_HEAD], other[sizeof head], before[sizeof head];
+    float x[CPU_MAX_HEAD], y[CPU_MAX_HEAD];
+    for (uint32_t i = 0; i < E; i++) x[i] = (float)((int)(i * 37 % 101) - 50) * (i < 32 ? 0.01f : 1000.0f);
+    for (int round = 0; round < 2; round++) {
+        memset(head, 0xa5, sizeof head);
+        memcpy(before, head, sizeof head);
+        kv_row_write(type, head, C, E, P, x);
+        kv_row_read(type, head, C, E, P, y);
+        for (uint32_t i = 0; i < E; i++) {
+            const float step = type == PUMICE_KV_F16 ? fabsf(x[i]) / 1024 : (i < 32 ? 0.5f : 50000.0f) / 127;
+            if (round == 1 && (type == PUMICE_KV_F16 ? i == 1 : i < 32)) CHECK(isnan(y[i]), "%u: %g", i, (double)y[i]);
+            else CHECK(fabsf(x[i] - y[i]) <= 0.51f * step, "%u: %g became %g", i, (double)x[i], (double)y[i]);
+        }
+        for (uint32_t p = 0; p < C; p++) {
+            const uint64_t a = kv_plane_bytes(type, E, 0), b = kv_plane_bytes(type, E, 1);
+            const bool same = memcmp(head + p * a, before + p * a, a) == 0 &&
+                              memcmp(head + C * a + p * b, before + C * a + p * b, b) == 0;
+            CHECK(same == (p != P), "position %u", p);
+        }
+        for (uint32_t k = 0; cpu_kernels_variant(k); k++) {
+            memcpy(other, before, sizeof other);
+            cpu_kernels_variant(k)->kv_write(type, other, C, E, P, x);
+            CHECK(memcmp(head, other, sizeof head) == 0, "%s rounds otherwise", cpu_kernels_variant(k)->name);
+        }
+        x[1] = NAN;
+    }
+}
+
+/* Attention over a length of several slices: the same bits on any number of threads, shared over the heads or the length. */
+static void test_slices(enum pumice_kv type, uint32_t T, uint32_t past)
+{
+    enum { H = 6, G = 2, E = 64, MAX_T = 3 };
+    static float q[MAX_T * H * E], want[MAX_T * H * E], got[MAX_T * H * E], row[E];
+    static uint8_t cache[2 * G * 2048 * 2 * E];
+    const uint32_t C = kv_round_up(past + T), threads[] = {1, 2, 3, 8};
+    const uint64_t bytes = C * G * kv_row_bytes(type, E);
+    REQUIRE(2 * bytes <= sizeof cache && T <= MAX_T, "too long");
+    for (size_t i = 0; i < COUNT_OF(q); i++) q[i] = (float)(mix_u64(i) % 1000) / 500 - 1;
+    for (uint32_t i = 0; i < 2 * G; i++)
+        for (uint32_t p = 0; p < C; p++) {
+            for (uint32_t e = 0; e < E; e++) row[e] = (float)(mix_u64(((uint64_t)i * C + p) * E + e + 99) % 1000) / 300 - 1.5f;
+            kv_row_write(type, cache + i * bytes / G, C, E, p, row);
+        }
+    for (size_t n = 0; n < COUNT_OF(threads); n++) {
+        struct backend *b = NULL;
+        struct plan *p = NULL;
+        REQUIRE(cpu_backend_create(&(struct backend_options){.device = "cpu", .n_threads = threads[n]}, &b) == PUMICE_OK, "%s",
+                pumice_error());
+        const uint32_t words[5] = {past, T};
+        const struct buf step = buffer(b, words, sizeof words), x = buffer(b, q, T * H * E * 4), y = buffer(b, NULL, T * H * E * 4);
+        const struct kv_layer kv = {.k = buffer(b, cache, bytes), .v = buffer(b, cache + bytes, bytes), .C = C, .type = type};
+        CHECK(b->calls->plan_begin(b, "slices", &p) == PUMICE_OK, "%s", pumice_error());
+        CHECK(op_attention(p, "a", step, x, &kv, y, T, H, G, E, 0.125f) == PUMICE_OK, "%s", pumice_error());
+        run_plan(b, p);
+        b->calls->buffer_read(b, y, 0, n ? got : want, T * H * E * 4);
+        CHECK(n == 0 || memcmp(got, want, T * H * E * 4) == 0, "%u tokens after %u: %u threads have other bits", T, past, threads[n]);
+        b->calls->destroy(b);
+    }
+}
+
+static void test_caches(void)
+{
+    for (uint32_t E = 32; E <= CPU_MAX_HEAD; E += 32) test_rows(PUMICE_KV_Q8_0, E);
+    for (uint32_t E = 2; E <= CPU_MAX_HEAD; E += 42) test_rows(PUMICE_KV_F16, E);
+    for (enum pumice_kv type = 0; pumice_kv_name(type); type++) {
+        test_slices(type, 1, 1300);
+        test_slices(type, 1, 511);
+        test_slices(type, 3, 510); /* the last token sees a slice that the others do not */
+        test_slices(type, 3, 2040);
+    }
 }
 
 /* --- integer products ------------------------------------------------------------------------------------------------ */
@@ -296,6 +376,7 @@ int main(void)
     test_hand_values("cpu");
     test_rope_attention("reference");
     test_rope_attention("cpu");
+    test_caches();
     test_integers();
     test_table("cpu");
     return check_summary("test_cpu");

@@ -15,10 +15,11 @@
 static const uint32_t types[] = {GGUF_T_F32, GGUF_T_F16, GGUF_T_BF16, GGUF_T_Q4_0, GGUF_T_Q8_0, GGUF_T_Q4_K, GGUF_T_Q5_K,
                                  GGUF_T_Q6_K};
 static const char *gpu_name = "software";
+static enum pumice_kv kv_type; /* of the models that follow */
 
 static enum pumice_status rig_open(struct rig *r, uint32_t type, const char *device)
 {
-    return rig_start(r, type, true, &(struct pumice_engine_params){.device = device, .trusted = true}, 256);
+    return rig_start(r, type, true, &(struct pumice_engine_params){.device = device, .trusted = true, .kv = kv_type}, 256);
 }
 
 enum { N_PROMPT = 90 };
@@ -90,7 +91,7 @@ static void test_layers_of(uint32_t type, uint32_t T)
     for (int s = 0; s < 2 && ok; s++) {
         ok = rig_open(&r[s], type, devices[s]) == PUMICE_OK;
         struct backend *b = ok ? r[s].engine->backend : NULL;
-        ok = ok && kv_create(b, &r[s].model->h, 64, &kv[s]) == PUMICE_OK;
+        ok = ok && kv_create(b, &r[s].model->h, 64, kv_type, &kv[s]) == PUMICE_OK;
         ok = ok && b->calls->buffer_create(b, MEM_READBACK, r[s].model->h.V * 4ull, "logits", &logits[s]) == PUMICE_OK;
         ok = ok && capture(&r[s], T, &kv[s], logits[s], &c[s]) == PUMICE_OK;
         if (!CHECK(ok, "%s", pumice_error())) break;
@@ -133,6 +134,10 @@ static void test_layers(void)
     for (size_t i = 0; i < COUNT_OF(types); i++) test_layers_of(types[i], i % 2 ? 1 : 13);
     test_layers_of(GGUF_T_Q4_K, 1);
     test_layers_of(GGUF_T_Q8_0, 32);
+    kv_type = PUMICE_KV_Q8_0;
+    test_layers_of(GGUF_T_Q8_0, 1);
+    test_layers_of(GGUF_T_Q4_K, 13);
+    kv_type = PUMICE_KV_F16;
 }
 
 /* --- one session ------------------------------------------------------------------------------------------------------------- */
@@ -151,6 +156,7 @@ static void copy_logits(struct rig *r, float *out)
 static void test_session(void)
 {
     for (size_t i = 3; i < COUNT_OF(types); i++) {
+        kv_type = i % 2 ? PUMICE_KV_Q8_0 : PUMICE_KV_F16;
         struct rig r, again;
         float batched[512], stepped[512], rewound[512];
         REQUIRE(rig_open(&r, types[i], gpu_name) == PUMICE_OK, "%s", pumice_error());
@@ -175,12 +181,14 @@ static void test_session(void)
         rig_close(&again);
         rig_close(&r);
     }
+    kv_type = PUMICE_KV_F16;
 }
 
-static void test_save(void)
+static void test_save_of(enum pumice_kv type)
 {
     struct rig r;
     size_t bytes = 0;
+    kv_type = type;
     REQUIRE(rig_open(&r, GGUF_T_Q8_0, gpu_name) == PUMICE_OK, "%s", pumice_error());
     sync_ok(&r, 50);
     CHECK(pumice_session_save(r.session, NULL, &bytes) == PUMICE_OK, "%s", pumice_error());
@@ -197,6 +205,12 @@ static void test_save(void)
     CHECK(pumice_session_logits_hash(r.session) == hash, "restored KV gives other bits");
     mem_free(saved);
     rig_close(&r);
+    kv_type = PUMICE_KV_F16;
+}
+
+static void test_save(void)
+{
+    for (enum pumice_kv type = 0; pumice_kv_name(type); type++) test_save_of(type);
 }
 
 static void test_memory(void)
@@ -306,7 +320,7 @@ static void test_lost(void)
 
 static void hook_small(struct device *d)
 {
-    d->physical.limits.max_storage_range = 128 << 10; /* matrices in parts */
+    d->physical.limits.max_storage_range = 66 << 10; /* matrices in parts, caches of 512 tokens head by head */
     d->physical.limits.max_allocation = 1 << 20;
     d->physical.limits.unified = false; /* through staging */
     d->physical.limits.subgroup_arithmetic = false;
@@ -318,7 +332,9 @@ static void test_small_device(void)
     float logits[512], want[512];
     device_hook = hook_small;
     for (size_t i = 0; i < COUNT_OF(types); i++) {
-        REQUIRE(rig_open(&small, types[i], gpu_name) == PUMICE_OK, "%s", pumice_error());
+        kv_type = i % 2 ? PUMICE_KV_Q8_0 : PUMICE_KV_F16;
+        const struct pumice_engine_params params = {.device = gpu_name, .trusted = true, .kv = kv_type};
+        REQUIRE(rig_start(&small, types[i], true, &params, 512) == PUMICE_OK, "%s", pumice_error());
         CHECK(types[i] != GGUF_T_F32 || small.engine->weights.embed.n_parts > 1, "nothing was split");
         REQUIRE(rig_open(&reference, types[i], "reference") == PUMICE_OK, "%s", pumice_error());
         sync_ok(&small, 40);
@@ -330,6 +346,7 @@ static void test_small_device(void)
         rig_close(&small);
         rig_close(&reference);
     }
+    kv_type = PUMICE_KV_F16;
     device_hook = NULL;
 }
 
@@ -388,11 +405,12 @@ static void hook_little(struct device *d)
 static void test_fit(void)
 {
     for (size_t i = 0; i < COUNT_OF(types); i++) {
+        kv_type = i % 2 ? PUMICE_KV_Q8_0 : PUMICE_KV_F16;
         struct rig r;
         struct pumice_fit fit;
         struct pumice_engine_info info;
         REQUIRE(rig_open(&r, types[i], gpu_name) == PUMICE_OK, "%s", pumice_error());
-        CHECK(pumice_fit(r.model, gpu_name, pumice_session_capacity(r.session), &fit) == PUMICE_OK, "%s", pumice_error());
+        CHECK(pumice_fit(r.model, &(struct pumice_engine_params){.device = gpu_name, .n_ctx = pumice_session_capacity(r.session), .kv = kv_type}, &fit) == PUMICE_OK, "%s", pumice_error());
         sync_ok(&r, 40);
         pumice_engine_get_info(r.engine, &info);
         const uint64_t sum = fit.weight_bytes + fit.kv_bytes + fit.work_bytes;
@@ -400,14 +418,15 @@ static void test_fit(void)
               gguf_type(types[i])->name, (unsigned long long)sum, (unsigned long long)info.device_bytes);
         rig_close(&r);
     }
+    kv_type = PUMICE_KV_F16;
     struct rig r;
     struct pumice_fit fit;
     const struct pumice_engine_params params = {.device = gpu_name, .n_ctx = 1 << 20};
     device_hook = hook_little;
     CHECK(rig_start(&r, GGUF_T_F32, false, &params, 1 << 20) == PUMICE_ARGUMENT, "more than the model's: %s", pumice_error());
-    CHECK(pumice_fit(r.model, gpu_name, 0, &fit) == PUMICE_OK && fit.available_bytes == 90 << 20, "%s", pumice_error());
+    CHECK(pumice_fit(r.model, &(struct pumice_engine_params){.device = gpu_name}, &fit) == PUMICE_OK && fit.available_bytes == 90 << 20, "%s", pumice_error());
     r.model->h.n_context = 1 << 20; /* as if it were a long one */
-    CHECK(pumice_fit(r.model, gpu_name, 1 << 20, &fit) == PUMICE_OK && !fit.fits && fit.max_ctx > 0, "%s", pumice_error());
+    CHECK(pumice_fit(r.model, &params, &fit) == PUMICE_OK && !fit.fits && fit.max_ctx > 0, "%s", pumice_error());
     CHECK(pumice_engine_open(r.model, &params, &r.engine) == PUMICE_MEMORY && strstr(pumice_error(), "fits)") != NULL &&
               strstr(pumice_error(), "a smaller model") != NULL, "%s", pumice_error());
     const struct pumice_engine_params smaller = {.device = gpu_name, .n_ctx = fit.max_ctx};

@@ -12,11 +12,13 @@
 
 static const uint32_t types[] = {GGUF_T_F32, GGUF_T_F16, GGUF_T_BF16, GGUF_T_Q4_0, GGUF_T_Q8_0, GGUF_T_Q4_K, GGUF_T_Q5_K, GGUF_T_Q6_K};
 
+static enum pumice_kv kv; /* of the models that follow */
+
 /* --- a model opened on a device --------------------------------------------------------------------------------------- */
 
 static bool rig_open(struct rig *r, uint32_t type, bool tied, const char *device, uint32_t n_threads, uint32_t n_ctx)
 {
-    const struct pumice_engine_params params = {.device = device, .n_threads = n_threads};
+    const struct pumice_engine_params params = {.device = device, .n_threads = n_threads, .kv = kv};
     if (rig_start(r, type, tied, &params, n_ctx) == PUMICE_OK) return true;
     CHECK(false, "%s: %s", device, pumice_error());
     rig_close(r);
@@ -620,7 +622,8 @@ static void test_save(void)
     if (!rig_open(&r, GGUF_T_Q8_0, true, "cpu", 2, 200)) return;
     sync_n(&r, 90);
     generate(&r, (struct pumice_generate_params){.max_tokens = 10}, &h);
-    CHECK(pumice_session_save(r.session, NULL, &bytes) == PUMICE_OK && bytes > 90 * 2 * 2 * 256, "%zu bytes", bytes);
+    const size_t rows = 99 * 2 * 2 * 2 * (kv == PUMICE_KV_Q8_0 ? 64 + 4 : 128); /* positions, layers, K and V, heads */
+    CHECK(pumice_session_save(r.session, NULL, &bytes) == PUMICE_OK && bytes > rows && bytes < rows + 1000, "%zu bytes", bytes);
     uint8_t *saved = malloc(bytes);
     REQUIRE(saved, "out of memory");
     CHECK(pumice_session_save(r.session, saved, &small) == PUMICE_ARGUMENT && small == bytes, "too small a buffer");
@@ -654,8 +657,59 @@ static void test_save(void)
         CHECK(strstr(pumice_error(), "another model"), "%s", pumice_error());
         rig_close(&other);
     }
+    kv = kv == PUMICE_KV_F16 ? PUMICE_KV_Q8_0 : PUMICE_KV_F16;
+    if (rig_open(&other, GGUF_T_Q8_0, true, "cpu", 1, 200)) {
+        CHECK(pumice_session_restore(other.session, saved, bytes) == PUMICE_FORMAT, "into a cache of another type");
+        CHECK(strstr(pumice_error(), kv == PUMICE_KV_F16 ? "with a KV cache of q8_0" : "with a KV cache of f16"), "%s", pumice_error());
+        rig_close(&other);
+    }
+    kv = kv == PUMICE_KV_F16 ? PUMICE_KV_Q8_0 : PUMICE_KV_F16;
     free(saved);
     rig_close(&r);
+}
+
+/* A cache of q8_0 takes what the plan says, changes the logits a little and no more, and is refused where heads do not divide. */
+static void test_q8_0(void)
+{
+    struct rig r[2];
+    float logits[2][300];
+    for (int i = 0; i < 2; i++) {
+        struct pumice_session_stats stats;
+        struct pumice_fit fit;
+        kv = i ? PUMICE_KV_Q8_0 : PUMICE_KV_F16;
+        if (!rig_open(&r[i], GGUF_T_F16, true, "cpu", 2, 200)) return;
+        sync_n(&r[i], N_PROMPT);
+        memcpy(logits[i], pumice_session_logits(r[i].session), sizeof logits[i]);
+        pumice_session_get_stats(r[i].session, &stats);
+        const struct pumice_engine_params params = {.device = "cpu", .n_ctx = 200, .kv = kv};
+        CHECK(pumice_fit(r[i].model, &params, &fit) == PUMICE_OK && fit.kv_bytes == stats.kv_bytes, "%llu planned, %llu taken",
+              (unsigned long long)fit.kv_bytes, (unsigned long long)stats.kv_bytes);
+        CHECK(stats.kv_bytes == 256 * 2 * 2 * 2 * (i ? 64 + 4 : 128), "%llu bytes", (unsigned long long)stats.kv_bytes);
+        rig_close(&r[i]);
+    }
+    double want[300];
+    for (int i = 0; i < 300; i++) want[i] = (double)logits[0][i];
+    const double e = nmse(logits[1], want, 300);
+    CHECK(e > 1e-8 && e < 1e-3, "the logits differ by %g", e);
+
+    struct arena a = {0};
+    const void *data;
+    size_t bytes;
+    struct pumice_fit fit;
+    const struct pumice_engine_params params = {.device = "cpu", .kv = PUMICE_KV_Q8_0}, wrong = {.device = "cpu", .kv = 7};
+    struct hparams h = tiny_model_hparams();
+    struct pumice_engine *engine = NULL;
+    struct pumice_model *model = NULL;
+    h.arch = rig_arch, h.H = 4, h.G = 2, h.E = 48;
+    REQUIRE(tiny_model_make(&a, GGUF_T_F16, 1, &h, true, &data, &bytes) == PUMICE_OK, "%s", pumice_error());
+    REQUIRE(pumice_model_open_memory(data, bytes, &model) == PUMICE_OK, "%s", pumice_error());
+    CHECK(pumice_engine_open(model, &params, &engine) == PUMICE_UNSUPPORTED && strstr(pumice_error(), "have 48; use f16"), "%s",
+          pumice_error());
+    CHECK(pumice_fit(model, &params, &fit) == PUMICE_UNSUPPORTED, "%s", pumice_error());
+    CHECK(pumice_engine_open(model, &wrong, &engine) == PUMICE_ARGUMENT, "%s", pumice_error());
+    pumice_model_close(model);
+    arena_fini(&a);
+    kv = PUMICE_KV_F16;
 }
 
 /* --- memory ------------------------------------------------------------------------------------------------------------------------- */
@@ -770,10 +824,14 @@ int main(int argc, char **argv)
         if (argc > 1) test_vectors(argv[1], "reference");
         if (argc > 1) test_vectors(argv[1], "cpu");
         test_types();
-        test_batches("reference");
-        test_batches("cpu");
+        for (kv = PUMICE_KV_F16; pumice_kv_name(kv); kv++) {
+            test_batches("reference");
+            test_batches("cpu");
+            test_save();
+        }
+        kv = PUMICE_KV_F16;
         test_generate("cpu");
-        test_save();
+        test_q8_0();
         test_failing_allocations();
     }
     rig_arch = ARCH_QWEN3;

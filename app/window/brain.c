@@ -26,6 +26,7 @@ enum pumice_status brain_open(const char *path, const struct configuration *c,
     struct opening opening = {progress, user};
     const struct pumice_engine_params engine = {.n_ctx = (uint32_t)MAX(c->context, 0),
                                                 .device = c->device[0] != 0 ? c->device : NULL,
+                                                .kv = (enum pumice_kv)c->kv,
                                                 .progress = on_progress,
                                                 .user = &opening};
     const struct pumice_session_params session = {.n_ctx = (uint32_t)MAX(c->context, 0)};

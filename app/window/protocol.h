@@ -35,6 +35,7 @@ struct configuration { /* sent along with every request */
     int64_t seed;  /* below 0: another one each time */
     int history;   /* turns the model sees; 0: all that fit */
     int context;   /* tokens; 0: the default */
+    int kv;        /* enum pumice_kv */
     char device[128]; /* "": automatic */
     char system[4096];
 };

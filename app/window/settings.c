@@ -38,6 +38,7 @@ static const struct row rows[] = {
     {"seed", TYPE_SEED, AT(configuration.seed), 0, 0, 0, -1, {NULL}},
     {"history", TYPE_INT, AT(configuration.history), 0, 0, 100000, 0, {NULL}},
     {"context", TYPE_INT, AT(configuration.context), 0, 0, 1048576, 0, {NULL}},
+    {"kv", TYPE_WORD, AT(configuration.kv), 0, 0, 1, 0, {"f16", "q8_0", NULL}},
     {"device", TEXT(configuration.device)},
     {"system", TEXT(configuration.system)},
     {"model", TEXT(model)},

@@ -42,6 +42,7 @@ static void apply_options(struct settings *s, const struct options *o)
     if (options_given(o, OPTION_MODEL)) snprintf(s->model, sizeof s->model, "%s", o->model);
     if (options_given(o, OPTION_DEVICE)) snprintf(c->device, sizeof c->device, "%s", o->device);
     if (options_given(o, OPTION_CTX)) c->context = (int)MIN(o->ctx, 1048576);
+    if (options_given(o, OPTION_KV)) c->kv = (int)o->kv;
     if (options_given(o, OPTION_TEMP)) c->temperature = MIN(o->temp, 1.5);
     if (options_given(o, OPTION_SYSTEM)) snprintf(c->system, sizeof c->system, "%s", o->system);
     if (options_given(o, OPTION_MAX_TOKENS)) c->max_tokens = (int)MAX(MIN(o->max_tokens, 4096), 128);

@@ -205,6 +205,16 @@ static enum pumice_status reserve_turns(struct cpu_backend *b, uint64_t n)
     return PUMICE_OK;
 }
 
+static enum pumice_status reserve_partials(struct cpu_backend *b, uint64_t n)
+{
+    if (n <= b->partials_n) return PUMICE_OK;
+    float *grown = mem_realloc(b->partials, (size_t)n, sizeof *grown);
+    if (!grown) return err_memory("parts of attention", n * sizeof *grown);
+    b->partials = grown;
+    b->partials_n = n;
+    return PUMICE_OK;
+}
+
 static enum pumice_status round_input(struct backend *base, const struct weight *w, float *x)
 {
     enum pumice_status st = PUMICE_OK;
@@ -228,6 +238,7 @@ static enum pumice_status record(struct plan *base, const struct op *op)
         return err_set(PUMICE_UNSUPPORTED, "heads of %u elements; pumice can do even numbers up to %d", op->E, CPU_MAX_HEAD);
     if (op->kind == OP_MATMUL && op->w->parts->packed) TRY(reserve_input(b, op->T, op->w->k));
     if (op->kind == OP_QK_NORM_ROPE_KV || op->kind == OP_BIAS_ROPE_KV) TRY(reserve_turns(b, (uint64_t)op->T * op->E));
+    if (op->kind == OP_ATTENTION && !b->reference) TRY(reserve_partials(b, cpu_partials(b, op)));
     if (p->n == p->capacity) {
         const uint32_t capacity = p->capacity ? 2 * p->capacity : 64;
         struct op *grown = mem_realloc(p->ops, capacity, sizeof *grown);
@@ -337,6 +348,7 @@ static void destroy(struct backend *base)
     mem_free(b->scratch);
     mem_free(b->input);
     mem_free(b->turns);
+    mem_free(b->partials);
     arena_fini(&b->arena);
     mem_free(b);
 }

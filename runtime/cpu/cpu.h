@@ -56,6 +56,8 @@ struct cpu_backend {
         float base;
         const float *factors;
     } turns_of;
+    float *partials; /* of attention that is shared over the length */
+    uint64_t partials_n;
     void **packed; /* what weights were packed into */
     uint32_t n_packed;
     uint64_t total_bytes;
@@ -69,6 +71,11 @@ struct cpu_backend {
 static inline const float *cpu_vector(const struct weight *w) { return (const float *)(const void *)w->parts->rows; }
 void *cpu_host(const struct cpu_backend *b, struct buf buf); /* first byte of the range */
 float *cpu_scratch(const struct cpu_backend *b, uint32_t thread);
+/* First byte of KV head g in one of the op's caches. */
+static inline uint8_t *cpu_kv_head(const struct cpu_backend *b, const struct op *op, struct buf cache, uint64_t g)
+{
+    return (uint8_t *)cpu_host(b, cache) + g * op->kv.C * kv_row_bytes(op->kv.type, op->E);
+}
 /* Where T rows of K activations are put when they are rounded; record() has made room. */
 struct cpu_input cpu_input_of(const struct cpu_backend *b, uint32_t T, uint32_t K);
 
@@ -88,6 +95,8 @@ void cpu_pack_group(uint32_t type, const uint8_t *rows, uint64_t row_bytes, uint
 
 /* Runs the first op of ops[n], or the first few as one; returns how many. */
 uint32_t cpu_run_fast(struct cpu_backend *b, const struct op *ops, uint32_t n);
+/* Floats that an attention op wants in `partials`. */
+uint64_t cpu_partials(const struct cpu_backend *b, const struct op *op);
 
 /* --- kernels.c ------------------------------------------------------------------------------------------------------- */
 

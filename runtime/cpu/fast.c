@@ -129,36 +129,129 @@ struct job {
     struct cpu_backend *b;
     const struct op *op;
     const struct step *step; /* NULL for ops that do not read it */
+    uint32_t n_slices;       /* of the length, shared among threads; 1: not shared */
 };
+
+/* --- attention: a pass takes a few queries of one KV head over one slice of the length. Slices begin at multiples of
+ * CPU_SLICE and are merged in order, by whichever thread, so that the bits are the same however the work is shared. ----- */
 
 /* Tokens that share a pass over a KV head. */
 static uint32_t attention_tokens(const struct op *op) { return MAX(CPU_QUERIES / (op->H / op->G), 1u); }
 
-/* Item i * G + g: the i-th few tokens, and the query heads that read KV head g. */
+/* Query heads that do. */
+static uint32_t attention_heads(const struct op *op) { return MIN(op->H / op->G, (uint32_t)CPU_QUERIES); }
+
+static struct cpu_attention attention_pass(const struct job *j, uint32_t t, uint32_t g, uint32_t h)
+{
+    const struct op *op = j->op;
+    const uint32_t group = op->H / op->G;
+    return (struct cpu_attention){.q = (const float *)cpu_host(j->b, op->x) + ((uint64_t)t * op->H + g * group + h) * op->E,
+                                  .k = cpu_kv_head(j->b, op, op->kv.k, g),
+                                  .v = cpu_kv_head(j->b, op, op->kv.v, g),
+                                  .n = (uint64_t)j->step->past + t + 1,
+                                  .C = op->kv.C,
+                                  .token_stride = (uint64_t)op->H * op->E,
+                                  .n_tokens = MIN(op->T - t, attention_tokens(op)),
+                                  .n_heads = MIN(group - h, attention_heads(op)),
+                                  .E = op->E,
+                                  .type = op->kv.type,
+                                  .scale = op->scale};
+}
+
+static void finish(const float *part, uint32_t E, float *y)
+{
+    for (uint32_t i = 0; i < E; i++) y[i] = part[i] / part[E + 1];
+}
+
+/* Item i * G + g: the i-th few tokens, and the query heads that read KV head g; all slices one after the other. */
 static void attention(void *user, uint32_t thread, uint64_t begin, uint64_t end)
 {
     const struct job *j = user;
     const struct op *op = j->op;
-    const uint32_t E = op->E, group = op->H / op->G, tokens = attention_tokens(op);
+    const uint32_t E = op->E, group = op->H / op->G;
+    float all[CPU_QUERIES * CPU_PART(CPU_MAX_HEAD)], parts[CPU_QUERIES * CPU_PART(CPU_MAX_HEAD)];
     (void)thread;
     for (uint64_t item = begin; item < end; item++) {
-        const uint32_t t = (uint32_t)(item / op->G) * tokens, g = (uint32_t)(item % op->G);
+        const uint32_t t = (uint32_t)(item / op->G) * attention_tokens(op), g = (uint32_t)(item % op->G);
         for (uint32_t h = 0; h < group; h += CPU_QUERIES) {
-            const uint64_t first = ((uint64_t)t * op->H + g * group + h) * E;
-            const struct cpu_attention a = {.q = (const float *)cpu_host(j->b, op->x) + first,
-                                            .y = (float *)cpu_host(j->b, op->y) + first,
-                                            .k = (const uint16_t *)cpu_host(j->b, op->k_cache) + g * E,
-                                            .v = (const uint16_t *)cpu_host(j->b, op->v_cache) + g * E,
-                                            .n = (uint64_t)j->step->past + t + 1,
-                                            .stride = (uint64_t)op->G * E,
-                                            .token_stride = (uint64_t)op->H * E,
-                                            .n_tokens = MIN(op->T - t, tokens),
-                                            .n_heads = MIN(group - h, (uint32_t)CPU_QUERIES),
-                                            .E = E,
-                                            .scale = op->scale};
+            struct cpu_attention a = attention_pass(j, t, g, h);
+            const uint32_t n_queries = a.n_tokens * a.n_heads;
+            for (; a.begin < a.n + a.n_tokens - 1; a.begin += CPU_SLICE) {
+                a.end = a.begin + CPU_SLICE;
+                a.parts = a.begin ? parts : all;
+                j->b->kernels->attention(&a);
+                for (uint32_t i = 0; a.begin && i < n_queries; i++)
+                    j->b->kernels->attention_merge(all + i * CPU_PART(E), parts + i * CPU_PART(E), E);
+            }
+            for (uint32_t i = 0; i < n_queries; i++)
+                finish(all + i * CPU_PART(E), E, (float *)cpu_host(j->b, op->y) +
+                       ((uint64_t)(t + i / a.n_heads) * op->H + g * group + h + i % a.n_heads) * E);
+        }
+    }
+}
+
+/* The same shared over the length, where the KV heads do not go round: the parts of slice `slice`, first those of the pass that
+ * begins with query head h of KV head g. */
+static float *partials_of(const struct job *j, uint64_t slice, uint32_t g, uint32_t h)
+{
+    const struct op *op = j->op;
+    return j->b->partials + ((slice * op->H + g * (op->H / op->G) + h) * op->T) * CPU_PART(op->E);
+}
+
+/* Item g * n_slices + s: slice s of KV head g. */
+static void attention_slice(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    const struct op *op = j->op;
+    (void)thread;
+    for (uint64_t item = begin; item < end; item++) {
+        const uint64_t slice = item % j->n_slices;
+        const uint32_t g = (uint32_t)(item / j->n_slices);
+        for (uint32_t h = 0; h < op->H / op->G; h += CPU_QUERIES) {
+            struct cpu_attention a = attention_pass(j, 0, g, h);
+            a.begin = slice * CPU_SLICE;
+            a.end = a.begin + CPU_SLICE;
+            a.parts = partials_of(j, slice, g, h);
             j->b->kernels->attention(&a);
         }
     }
+}
+
+/* Item t * H + head. */
+static void attention_join(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    const struct op *op = j->op;
+    const uint32_t group = op->H / op->G;
+    (void)thread;
+    for (uint64_t item = begin; item < end; item++) {
+        const uint32_t t = (uint32_t)(item / op->H), head = (uint32_t)(item % op->H), g = head / group;
+        const uint32_t h = head % group / CPU_QUERIES * CPU_QUERIES, n_heads = MIN(group - h, attention_heads(op));
+        const uint64_t at = (uint64_t)(t * n_heads + head % group - h) * CPU_PART(op->E);
+        float *all = partials_of(j, 0, g, h) + at;
+        for (uint64_t slice = 1; slice < j->n_slices; slice++)
+            j->b->kernels->attention_merge(all, partials_of(j, slice, g, h) + at, op->E);
+        finish(all, op->E, (float *)cpu_host(j->b, op->y) + item * op->E);
+    }
+}
+
+uint64_t cpu_partials(const struct cpu_backend *b, const struct op *op)
+{
+    if (op->T > attention_tokens(op) || op->G >= pool_size(b->pool)) return 0;
+    return (uint64_t)op->T * op->H * CPU_PART(op->E) * ((op->kv.C + CPU_SLICE - 1) / CPU_SLICE);
+}
+
+static void run_attention(struct job *j)
+{
+    const struct op *op = j->op;
+    struct pool *pool = j->b->pool;
+    if (cpu_partials(j->b, op)) j->n_slices = (j->step->past + op->T + CPU_SLICE - 1) / CPU_SLICE;
+    if (j->n_slices <= 1) {
+        pool_run(pool, (uint64_t)(op->T + attention_tokens(op) - 1) / attention_tokens(op) * op->G, 1, attention, j);
+        return;
+    }
+    pool_run(pool, (uint64_t)op->G * j->n_slices, 1, attention_slice, j);
+    pool_run(pool, (uint64_t)op->T * op->H, 1, attention_join, j);
 }
 
 /* --- the small ops ------------------------------------------------------------------------------------------------------ */
@@ -198,17 +291,16 @@ static void qk_norm_rope_kv(void *user, uint32_t thread, uint64_t begin, uint64_
     const uint32_t E = op->E, n_kv = op->G * E;
     (void)thread;
     for (uint64_t t = begin; t < end; t++) {
-        const uint64_t row = (j->step->past + t) * n_kv;
+        const uint64_t position = j->step->past + t;
         float *q = (float *)cpu_host(j->b, op->x) + t * op->H * E, turned[CPU_MAX_HEAD];
         const float *k = (const float *)cpu_host(j->b, op->y) + t * n_kv, *v = (const float *)cpu_host(j->b, op->z) + t * n_kv;
         const float *turn = j->b->turns + t * E;
-        uint16_t *k_row = (uint16_t *)cpu_host(j->b, op->k_cache) + row;
         for (uint32_t h = 0; h < op->H; h++) kernels->norm_rope(q + h * E, q_norm, op->eps, E, turn, q + h * E);
         for (uint32_t g = 0; g < op->G; g++) { /* k itself is an input and stays as it is */
             kernels->norm_rope(k + g * E, k_norm, op->eps, E, turn, turned);
-            kernels->to_halves(turned, E, k_row + g * E);
+            kernels->kv_write(op->kv.type, cpu_kv_head(j->b, op, op->kv.k, g), op->kv.C, E, position, turned);
+            kernels->kv_write(op->kv.type, cpu_kv_head(j->b, op, op->kv.v, g), op->kv.C, E, position, v + g * E);
         }
-        kernels->to_halves(v, n_kv, (uint16_t *)cpu_host(j->b, op->v_cache) + row);
     }
 }
 
@@ -233,18 +325,17 @@ static void bias_rope_kv(void *user, uint32_t thread, uint64_t begin, uint64_t e
     const uint32_t E = op->E, n_kv = op->G * E;
     (void)thread;
     for (uint64_t t = begin; t < end; t++) {
-        const uint64_t row = (j->step->past + t) * n_kv;
+        const uint64_t position = j->step->past + t;
         float *q = (float *)cpu_host(j->b, op->x) + t * op->H * E, head[CPU_MAX_HEAD];
         const float *k = (const float *)cpu_host(j->b, op->y) + t * n_kv, *v = (const float *)cpu_host(j->b, op->z) + t * n_kv;
         const float *turn = j->b->turns + t * E;
-        uint16_t *k_row = (uint16_t *)cpu_host(j->b, op->k_cache) + row, *v_row = (uint16_t *)cpu_host(j->b, op->v_cache) + row;
         for (uint32_t h = 0; h < op->H; h++)
             bias_rope(q + h * E, q_bias ? q_bias + h * E : NULL, turn, E, op->rope.neighbours, q + h * E);
         for (uint32_t g = 0; g < op->G; g++) { /* k and v themselves are inputs and stay as they are */
             bias_rope(k + g * E, k_bias ? k_bias + g * E : NULL, turn, E, op->rope.neighbours, head);
-            j->b->kernels->to_halves(head, E, k_row + g * E);
+            j->b->kernels->kv_write(op->kv.type, cpu_kv_head(j->b, op, op->kv.k, g), op->kv.C, E, position, head);
             for (uint32_t i = 0; i < E; i++) head[i] = v[g * E + i] + (v_bias ? v_bias[g * E + i] : 0.0f);
-            j->b->kernels->to_halves(head, E, v_row + g * E);
+            j->b->kernels->kv_write(op->kv.type, cpu_kv_head(j->b, op, op->kv.v, g), op->kv.C, E, position, head);
         }
     }
 }
@@ -281,9 +372,7 @@ uint32_t cpu_run_fast(struct cpu_backend *b, const struct op *ops, uint32_t n)
         else run_rope(&job);
         break;
     case OP_BIAS_ROPE_KV: run_rope(&job); break;
-    case OP_ATTENTION:
-        pool_run(b->pool, (uint64_t)(ops->T + attention_tokens(ops) - 1) / attention_tokens(ops) * ops->G, 1, attention, &job);
-        break;
+    case OP_ATTENTION: run_attention(&job); break;
     case OP_SWIGLU: pool_run(b->pool, (uint64_t)ops->T * ops->D, 4096, swiglu, &job); break;
     default: cpu_run_reference(b, ops); break;
     }

@@ -4,12 +4,14 @@
 #define PUMICE_CPU_KERNELS_H
 
 #include "gguf.h"
+#include "kv_layout.h"
 
 enum {
     CPU_GROUP = 8,       /* rows that are interleaved and multiplied side by side */
     CPU_TILE = 8,        /* tokens that share one unpacked block of weights */
     CPU_BLOCK = 32,      /* weights, and activations, in a block */
     CPU_ROWS = 4,        /* rows of F32, F16, BF16 that are converted and multiplied together */
+    CPU_SLICE = 512,     /* positions of a cache that are gathered by themselves, then merged in order */
     CPU_QUERIES = 16,    /* heads times tokens that share one pass over a KV head */
     CPU_MAX_HEAD = 256,
 };
@@ -47,16 +49,20 @@ struct cpu_input {
     float *s16;  /* [T, K/16]: the same of its halves */
 };
 
-/* One pass of attention: n_tokens tokens, of each n_heads query heads, over one KV head. */
+/* One pass of attention: n_tokens tokens, of each n_heads query heads, over positions begin .. end - 1 of one KV head, of which
+ * the first token sees those below n, the second one more. What a query has gathered of them is a *part*: the largest score,
+ * the sum of the weights relative to it, and the values weighted so, [E]. One that sees none of them has a sum of 0. */
 struct cpu_attention {
-    const float *q;           /* first token's first head, [E] each; the heads follow each other */
-    const uint16_t *k, *v;    /* first position's row of this KV head, f16 */
-    float *y;                 /* as q */
-    uint64_t n;               /* positions that the first token sees; the second sees one more */
-    uint64_t stride, token_stride; /* from one position, one token to the next */
+    const float *q;        /* first token's first head, [E] each; the heads follow each other */
+    const uint8_t *k, *v;  /* this KV head (kv_layout.h) */
+    float *parts;          /* [n_tokens, n_heads, CPU_PART(E)] */
+    uint64_t n, C, token_stride; /* from one token to the next in q */
+    uint64_t begin, end;         /* begin a multiple of CPU_SLICE */
     uint32_t n_tokens, n_heads, E; /* n_tokens * n_heads <= CPU_QUERIES, E <= CPU_MAX_HEAD */
+    enum pumice_kv type;
     float scale;
 };
+#define CPU_PART(E) ((E) + 2)
 
 struct cpu_kernels {
     const char *name;
@@ -75,10 +81,12 @@ struct cpu_kernels {
     /* The same for a head, w NULL: not normalised; then each pair (i, i + n/2) turned by the angle whose cosine is turn[i]
      * and whose sine is turn[n/2 + i]. y may be x. */
     void (*norm_rope)(const float *x, const float *w, float eps, uint32_t n, const float *turn, float *y);
-    void (*to_halves)(const float *x, uint32_t n, uint16_t *y);
+    void (*kv_write)(enum pumice_kv type, uint8_t *head, uint64_t C, uint32_t E, uint64_t p, const float *x); /* kv_row_write */
     /* y[n] = silu(gate[n]) * up[n]; y may be gate. */
     void (*swiglu)(const float *gate, const float *up, float *y, uint32_t n);
     void (*attention)(const struct cpu_attention *a);
+    /* part (sum > 0) = both together; from: what comes after it. */
+    void (*attention_merge)(float *part, const float *from, uint32_t E);
 };
 
 #endif

@@ -87,6 +87,19 @@ INLINE void signed_bytes(const uint8_t *p, vf *y)
 #endif
 }
 
+/* q[32] = the integers w, which a signed byte holds */
+INLINE void store_bytes(const vi *w, int8_t *q)
+{
+#if defined(DOT_AVX2)
+    const __m256i low = _mm256_packs_epi32((__m256i)w[0], (__m256i)w[1]);
+    const __m256i high = _mm256_packs_epi32((__m256i)w[2], (__m256i)w[3]);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7); /* packs work in halves of 128 bits */
+    _mm256_storeu_si256((void *)q, _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order));
+#else
+    for (int i = 0; i < 32; i++) q[i] = (int8_t)w[i / LANES][i % LANES];
+#endif
+}
+
 /* --- activations -------------------------------------------------------------------------------------------------------- */
 
 INLINE float largest(const float *x)
@@ -123,14 +136,7 @@ KERNEL void round_input(const float *x, uint32_t k, uint32_t t, const struct cpu
         }
         int32_t sum[2] = {0, 0};
         for (int i = 0; i < LANES; i++) sum[0] += half[0][i], sum[1] += half[1][i];
-#if defined(DOT_AVX2)
-        const __m256i low = _mm256_packs_epi32((__m256i)wide[0], (__m256i)wide[1]);
-        const __m256i high = _mm256_packs_epi32((__m256i)wide[2], (__m256i)wide[3]);
-        const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7); /* packs work in halves of 128 bits */
-        _mm256_storeu_si256((void *)q, _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order));
-#else
-        for (int i = 0; i < CPU_BLOCK; i++) q[i] = (int8_t)wide[i / LANES][i % LANES];
-#endif
+        store_bytes(wide, q);
         d[b] = finite ? max / 127.0f : (float)NAN;
         if (scale == 0 && finite) d[b] = 0;
         s16[2 * b] = d[b] * (float)sum[0];
@@ -469,14 +475,44 @@ KERNEL void norm_rope(const float *x, const float *w, float eps, uint32_t n, con
     }
 }
 
-KERNEL void to_halves(const float *x, uint32_t n, uint16_t *y)
+INLINE void to_halves(const float *x, uint32_t n, uint8_t *y)
 {
     uint32_t i = 0;
 #if defined(DOT_AVX2)
     for (; i + LANES <= n; i += LANES)
-        _mm_storeu_si128((void *)(y + i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
+        _mm_storeu_si128((void *)(y + 2 * i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
 #endif
-    for (; i < n; i++) y[i] = f16_of_f32(x[i]);
+    for (; i < n; i++) {
+        const uint16_t h = f16_of_f32(x[i]);
+        memcpy(y + 2 * i, &h, sizeof h);
+    }
+}
+
+KERNEL void kv_write(enum pumice_kv type, uint8_t *head, uint64_t C, uint32_t E, uint64_t p, const float *x)
+{
+    if (type == PUMICE_KV_F16) {
+        to_halves(x, E, head + 2 * p * E);
+        return;
+    }
+    const uint64_t scale_bytes = kv_plane_bytes(type, E, 1);
+    uint8_t *q = head + p * E, *scales = head + C * E + p * scale_bytes;
+    memset(scales, 0, (size_t)scale_bytes);
+    for (uint32_t b = 0; b < E / KV_BLOCK; b++, x += KV_BLOCK, q += KV_BLOCK) {
+        const float max = largest(x);
+        const bool finite = max <= 127.0f * 65504.0f;
+        const uint16_t half = f16_of_f32(finite ? max / 127.0f : (float)NAN);
+        const float d = f32_of_f16(half), inverse = d > 0 ? 1.0f / d : 0;
+        vi wide[KV_BLOCK / LANES];
+        memcpy(scales + 2 * b, &half, sizeof half);
+        UNROLL for (int i = 0; i < KV_BLOCK / LANES; i++)
+        {
+            vf v = {0};
+            if (finite) v = *(const vf *)(x + LANES * i) * inverse;
+            const vi w = __builtin_convertvector((v + 0x1.8p23f) - 0x1.8p23f, vi), over = w > 127, under = w < -127;
+            wide[i] = (w & ~over & ~under) | (over & 127) | (under & -127); /* where the scale is a subnormal half */
+        }
+        store_bytes(wide, (int8_t *)q);
+    }
 }
 
 KERNEL void swiglu(const float *gate, const float *up, float *y, uint32_t n)
@@ -510,12 +546,45 @@ struct attention_state {
 };
 
 /* y[padded] = the n halves at h, then zeros. */
-INLINE void half_row(const uint16_t *h, uint32_t n, uint32_t padded, float *y)
+INLINE void half_row(const uint8_t *h, uint32_t n, uint32_t padded, float *y)
 {
     uint32_t i = 0;
-    for (; i + LANES <= n; i += LANES) halves(h + i, (vf *)(y + i));
-    for (; i < n; i++) y[i] = f32_of_f16(h[i]);
+    for (; i + LANES <= n; i += LANES) halves(h + 2 * i, (vf *)(y + i));
+    for (; i < n; i++) {
+        uint16_t half;
+        memcpy(&half, h + 2 * i, sizeof half);
+        y[i] = f32_of_f16(half);
+    }
     for (; i < padded; i++) y[i] = 0;
+}
+
+/* y[POSITIONS][CPU_MAX_HEAD] = positions p .. p + n - 1 of a head, then zeros. */
+INLINE void load_block(const struct cpu_attention *a, const uint8_t *head, uint64_t p, uint32_t n, uint32_t padded,
+                       float (*y)[CPU_MAX_HEAD])
+{
+    const uint32_t E = a->E;
+    const bool is_halves = a->type == PUMICE_KV_F16;
+    const uint8_t *row = head + p * (is_halves ? 2ull * E : E), *scale_row = head + a->C * E;
+    const uint32_t n_scales = (E + 2 * KV_BLOCK - 1) / (2 * KV_BLOCK) * 2; /* of a position */
+    float scales[POSITIONS * CPU_MAX_HEAD / KV_BLOCK];
+    for (uint32_t i = 0; !is_halves && i < POSITIONS * n_scales; i += LANES)
+        halves(scale_row + 2 * (p * n_scales + i), (vf *)(scales + i)); /* some may be of positions that are not there */
+    for (uint32_t j = 0; j < n; j++, row += is_halves ? 2ull * E : E) {
+        for (uint32_t i = 0; i < E; i += is_halves ? 32 : 64) /* the next block: short rows are not foreseen */
+            __builtin_prefetch(row + POSITIONS * (is_halves ? 2ull * E : E) + (is_halves ? 2 * i : i), 0, 2);
+        if (is_halves) {
+            half_row(row, E, padded, y[j]);
+            continue;
+        }
+        for (uint32_t b = 0; b < E / KV_BLOCK; b++)
+            UNROLL for (uint32_t i = b * KV_BLOCK; i < (b + 1) * KV_BLOCK; i += LANES)
+            {
+                vf q;
+                signed_bytes(row + i, &q);
+                *(vf *)(y[j] + i) = q * scales[j * n_scales + b];
+            }
+    }
+    for (uint32_t j = n; j < POSITIONS; j++) memset(y[j], 0, padded * sizeof(float));
 }
 
 /* out[8] = the sums over the lanes of each of v[8] */
@@ -602,7 +671,7 @@ INLINE void block_values(struct attention_state *s, uint32_t a, uint32_t b, uint
 KERNEL void attention(const struct cpu_attention *a)
 {
     const uint32_t E = a->E, padded = (E + 2 * LANES - 1) / (2 * LANES) * (2 * LANES), n_queries = a->n_tokens * a->n_heads;
-    const uint64_t n_last = a->n + a->n_tokens - 1;
+    const uint64_t n_last = MIN(a->end, a->n + a->n_tokens - 1);
     struct attention_state s;
     float scores[2 * POSITIONS];
     for (uint32_t i = 0; i <= CPU_QUERIES; i++) {
@@ -613,16 +682,10 @@ KERNEL void attention(const struct cpu_attention *a)
         s.max[i] = -INFINITY;
         s.sum[i] = 0;
     }
-    for (uint64_t first = 0; first < n_last; first += POSITIONS) {
-        for (uint64_t p = first; p < first + POSITIONS; p++) { /* rows past the last are computed, but not used */
-            if (p + POSITIONS < n_last) /* the hardware does not foresee short rows far apart */
-                for (uint32_t j = 0; j < E; j += 32) {
-                    __builtin_prefetch(a->k + (p + POSITIONS) * a->stride + j, 0, 2);
-                    __builtin_prefetch(a->v + (p + POSITIONS) * a->stride + j, 0, 2);
-                }
-            half_row(a->k + p * a->stride, p < n_last ? E : 0, padded, s.k[p - first]);
-            half_row(a->v + p * a->stride, p < n_last ? E : 0, padded, s.v[p - first]);
-        }
+    for (uint64_t first = a->begin; first < n_last; first += POSITIONS) {
+        const uint32_t n_rows = (uint32_t)MIN(n_last - first, (uint64_t)POSITIONS);
+        load_block(a, a->k, first, n_rows, padded, s.k);
+        load_block(a, a->v, first, n_rows, padded, s.v);
         for (uint32_t t = 0; t < a->n_tokens; t++) {
             if (first >= a->n + t) continue;
             const uint32_t n = (uint32_t)MIN(a->n + t - first, (uint64_t)POSITIONS);
@@ -636,9 +699,25 @@ KERNEL void attention(const struct cpu_attention *a)
         }
     }
     for (uint32_t i = 0; i < n_queries; i++) {
-        float *y = a->y + (i / a->n_heads) * a->token_stride + i % a->n_heads * E;
-        for (uint32_t j = 0; j < E; j++) y[j] = s.acc[i][j] / s.sum[i];
+        float *part = a->parts + (size_t)i * CPU_PART(E);
+        memcpy(part, s.acc[i], E * sizeof *part);
+        part[E] = s.max[i];
+        part[E + 1] = s.sum[i];
     }
+}
+
+KERNEL void attention_merge(float *part, const float *from, uint32_t E)
+{
+    if (from[E + 1] == 0) return;
+    const float max = MAX(part[E], from[E]);
+    vf own = (vf){0} + (part[E] - max), other = (vf){0} + (from[E] - max);
+    uint32_t i = 0;
+    exp_lanes(&own);
+    exp_lanes(&other);
+    for (; i + LANES <= E; i += LANES) *(vf *)(part + i) = *(vf *)(part + i) * own + *(const vf *)(from + i) * other;
+    for (; i < E; i++) part[i] = part[i] * own[0] + from[i] * other[0];
+    part[E] = max;
+    part[E + 1] = part[E + 1] * own[0] + from[E + 1] * other[0];
 }
 
 /* --- the set --------------------------------------------------------------------------------------------------------------- */
@@ -650,4 +729,5 @@ KERNEL void attention(const struct cpu_attention *a)
 
 const struct cpu_kernels JOIN(cpu_kernels_, SET) = {.name = TEXT(SET), .round_input = round_input, .product = product,
                                                     .convert = convert, .dot = dot, .rms_norm = rms_norm, .norm_rope = norm_rope,
-                                                    .to_halves = to_halves, .swiglu = swiglu, .attention = attention};
+                                                    .kv_write = kv_write, .swiglu = swiglu, .attention = attention,
+                                                    .attention_merge = attention_merge};

@@ -101,8 +101,6 @@ static void rope_kv(void *user, uint32_t thread, uint64_t begin, uint64_t end)
         const uint64_t position = j->step->past + t;
         float *q = (float *)cpu_host(j->b, op->x) + t * n_q;
         const float *k = (const float *)cpu_host(j->b, op->y) + t * n_kv, *v = (const float *)cpu_host(j->b, op->z) + t * n_kv;
-        uint16_t *k_row = (uint16_t *)cpu_host(j->b, op->k_cache) + position * n_kv;
-        uint16_t *v_row = (uint16_t *)cpu_host(j->b, op->v_cache) + position * n_kv;
         for (uint32_t i = 0; i < E / 2; i++) {
             const double angle = (double)position * pow((double)op->rope.base, -2.0 * i / E) /
                                  (op->rope.factors ? (double)op->rope.factors[i] : 1.0);
@@ -116,18 +114,21 @@ static void rope_kv(void *user, uint32_t thread, uint64_t begin, uint64_t end)
         for (uint32_t g = 0; g < op->G; g++) { /* k itself is an input and stays as it is */
             prepare_head(op, k + g * E, op->w2, g, head);
             turn_head(op, head, cosine, sine, turned);
-            for (uint32_t i = 0; i < E; i++) k_row[g * E + i] = f16_of_f32(turned[i]);
+            kv_row_write(op->kv.type, cpu_kv_head(j->b, op, op->kv.k, g), op->kv.C, E, position, turned);
+            for (uint32_t i = 0; i < E; i++)
+                turned[i] = (float)((double)v[g * E + i] + (op->w3 ? (double)floats(op->w3)[g * E + i] : 0.0));
+            kv_row_write(op->kv.type, cpu_kv_head(j->b, op, op->kv.v, g), op->kv.C, E, position, turned);
         }
-        for (uint64_t i = 0; i < n_kv; i++)
-            v_row[i] = f16_of_f32((float)((double)v[i] + (op->w3 ? (double)floats(op->w3)[i] : 0.0)));
     }
 }
 
-static double score(const float *q, const uint16_t *k, uint32_t E, double scale)
+static double score(const struct op *op, const float *q, const uint8_t *head, uint64_t p)
 {
+    float k[CPU_MAX_HEAD];
     double sum = 0;
-    for (uint32_t i = 0; i < E; i++) sum += (double)q[i] * (double)f32_of_f16(k[i]);
-    return sum * scale;
+    kv_row_read(op->kv.type, head, op->kv.C, op->E, p, k);
+    for (uint32_t i = 0; i < op->E; i++) sum += (double)q[i] * (double)k[i];
+    return sum * (double)op->scale;
 }
 
 /* Item t * H + h. Scores are computed twice, once for their maximum, so that nothing grows with the past. */
@@ -136,20 +137,20 @@ static void attention(void *user, uint32_t thread, uint64_t begin, uint64_t end)
     const struct job *j = user;
     const struct op *op = j->op;
     const uint32_t E = op->E;
-    const uint64_t stride = (uint64_t)op->G * E;
+    float value[CPU_MAX_HEAD];
     (void)thread;
     for (uint64_t item = begin; item < end; item++) {
-        const uint64_t t = item / op->H, h = item % op->H, g = h / (op->H / op->G), n = j->step->past + t + 1;
+        const uint64_t t = item / op->H, h = item % op->H, g = h / (op->H / op->G), n = (uint64_t)j->step->past + t + 1;
         const float *q = (const float *)cpu_host(j->b, op->x) + item * E;
         float *y = (float *)cpu_host(j->b, op->y) + item * E;
-        const uint16_t *k = (const uint16_t *)cpu_host(j->b, op->k_cache) + g * E;
-        const uint16_t *v = (const uint16_t *)cpu_host(j->b, op->v_cache) + g * E;
+        const uint8_t *k = cpu_kv_head(j->b, op, op->kv.k, g), *v = cpu_kv_head(j->b, op, op->kv.v, g);
         double max = -INFINITY, sum = 0, acc[CPU_MAX_HEAD] = {0};
-        for (uint64_t p = 0; p < n; p++) max = fmax(max, score(q, k + p * stride, E, (double)op->scale));
+        for (uint64_t p = 0; p < n; p++) max = fmax(max, score(op, q, k, p));
         for (uint64_t p = 0; p < n; p++) {
-            const double weight = exp(score(q, k + p * stride, E, (double)op->scale) - max);
+            const double weight = exp(score(op, q, k, p) - max);
+            kv_row_read(op->kv.type, v, op->kv.C, E, p, value);
             sum += weight;
-            for (uint32_t i = 0; i < E; i++) acc[i] += weight * (double)f32_of_f16(v[p * stride + i]);
+            for (uint32_t i = 0; i < E; i++) acc[i] += weight * (double)value[i];
         }
         for (uint32_t i = 0; i < E; i++) y[i] = (float)(acc[i] / sum);
     }
@@ -177,7 +178,7 @@ static void peak(void *user, uint32_t thread, uint64_t begin, uint64_t end)
         double sum = 0;
         for (int c = 0; c < 8; c++) {
             double a = (double)x[i] + c;
-            for (uint32_t r = 0; r < j->op->C; r++) a = a * 0.75 + 0.25;
+            for (uint32_t r = 0; r < j->op->rounds; r++) a = a * 0.75 + 0.25;
             sum += a;
         }
         y[i] = (float)sum;

@@ -19,7 +19,9 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
                                         .shared_reduce = !l->subgroup_arithmetic};
     const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {1, 4}, .lanes = MAX(32u, subgroup), .rows = 2,
                                    .max_cols = 8, .matmul_from = 9, .norm_lanes = 128, .head_lanes = 64,
-                                   .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic};
+                                   .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic,
+                                   .split_slices = 64, .split_lanes = 128, .split_join = true,
+                                   .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 128, .tile_shared_bytes = 48 << 10};
     return l->software ? software : gpu;
 }
 
@@ -27,18 +29,24 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
 static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu_tuning *t)
 {
     const struct gpu_tuning share = {.name = "share", .layout = {1, 4}, .lanes = 32, .rows = 2, .max_cols = 8, .norm_lanes = 128,
-                                     .head_lanes = 64, .attention_lanes = 64};
+                                     .head_lanes = 64, .attention_lanes = 64, .split_slices = 64, .split_lanes = 128,
+                                     .split_join = true, .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 128,
+                                     .tile_shared_bytes = 48 << 10};
     *t = share;
     switch (i) {
     case 0: *t = tuning_for(l); return true;
     case 1: t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 2: t->name = "share+shared"; t->shared_reduce = true; t->lanes = 64; t->rows = 1; t->attention_lanes = 32; return true;
-    case 3: t->name = "tiled"; t->matmul_from = 1; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 2: t->name = "share+shared"; t->shared_reduce = true; t->lanes = 64; t->rows = 1; t->attention_lanes = 32;
+            t->split_lanes = 64; t->split_slices = 7; t->split_join = false; t->tile_from = 3; t->tile_lanes = 64;
+            t->tile_shared_bytes = 16 << 10; return true;
+    case 3: t->name = "tiled"; t->matmul_from = t->tile_from = 1; t->tile_shared_bytes = 16 << 10; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 4: t->name = "lane rows 8x2"; t->lane_rows = true; t->layout = (struct layout){8, 2}; t->lanes = 8;
+            t->split_slices = t->tile_from = 0;
             t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 5: t->name = "lane rows 16x4"; t->lane_rows = true; t->layout = (struct layout){16, 4}; t->lanes = 32; t->max_cols = 4;
-            t->shared_reduce = true; t->norm_lanes = 24; t->head_lanes = 20; t->attention_lanes = 12; return true;
-    case 6: t->name = "lane rows 4x1 address"; t->lane_rows = true; t->layout = (struct layout){4, 1}; t->lanes = 8;
+            t->shared_reduce = true; t->norm_lanes = 24; t->head_lanes = 20; t->attention_lanes = 12;
+            t->split_slices = t->tile_from = 0; return true;
+    case 6: t->name = "lane rows 4x1 address"; t->lane_rows = true; t->split_join = false; t->tile_from = 0; t->layout = (struct layout){4, 1}; t->lanes = 8;
             t->by_address = l->buffer_address; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){8, 2};
             t->shared_reduce = !l->subgroup_arithmetic; return true;
@@ -212,7 +220,8 @@ static void backend_memory(struct backend *b, struct backend_memory *out)
     struct gpu_backend *g = gpu_of(b);
     const struct device_limits *l = &g->device.physical.limits;
     device_memory(&g->device, g->memory.total_bytes, &out->total_bytes, &out->free_bytes);
-    out->max_buffer_bytes = MIN(l->max_storage_range, l->max_allocation);
+    out->max_buffer_bytes = l->max_allocation;
+    out->max_binding_bytes = l->max_storage_range;
 }
 
 static uint64_t weight_bytes(const struct backend *b, const struct weight_source *src)

@@ -17,6 +17,12 @@ struct gpu_tuning {
     bool by_address;        /* weights by address rather than by binding */
     bool shared_reduce;     /* reductions through shared memory */
     uint32_t norm_lanes, head_lanes, attention_lanes;
+    uint32_t split_slices;  /* attention of few tokens: workgroups that share the length; 0 = never shared */
+    uint32_t split_lanes;   /* 64 or 128 */
+    bool split_join;        /* the last of them joins the parts, not a dispatch of its own */
+    uint32_t tile_from;     /* tokens from which on attention is tiled; 0 = never */
+    uint32_t tile_lanes;    /* 64 or 128 */
+    uint32_t tile_shared_bytes; /* shared memory it may take */
 };
 
 /* Rows row0 .. row0 + n - 1 of a weight, packed in one range. */
@@ -34,7 +40,7 @@ struct rope_table {
     struct buf buf;
 };
 
-enum { GPU_MAX_ROPE = 16 };
+enum { GPU_MAX_ROPE = 16, GPU_MAX_PARTS = 16, GPU_SPLIT_TOKENS = 8 };
 
 struct gpu_backend {
     struct backend base;
@@ -44,6 +50,8 @@ struct gpu_backend {
     struct gpu_tuning tuning;
     struct rope_table ropes[GPU_MAX_ROPE];
     uint32_t n_ropes;
+    struct buf parts[GPU_MAX_PARTS], counters; /* of split attention */
+    uint32_t n_parts;
     struct arena arena;
     bool perf;
     struct perf_sum sums[OP_N_KINDS];
@@ -60,6 +68,14 @@ struct gpu_plan {
 
 /* One recorder an op (ops.c): dispatches for one call. */
 enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const struct op *op);
+/* KV heads g0 .. g0 + n_g - 1 of an op's caches, as many as a binding holds (attention.c). Set g0 before. Fails UNSUPPORTED
+ * when it does not hold one. */
+struct kv_window {
+    uint32_t g0, n_g;
+    struct binding k, v; /* read-only */
+};
+enum pumice_status gpu_kv_window(const struct gpu_backend *g, const struct op *op, struct kv_window *w);
+enum pumice_status gpu_record_attention(struct gpu_backend *g, struct recorder *r, const struct op *op);
 /* Uploads (and packs) a tensor in parts (weights.c). */
 enum pumice_status gpu_weight_create(struct gpu_backend *g, const struct weight_source *src, struct weight *out);
 /* What that will take on the device. */

@@ -140,14 +140,20 @@ static enum pumice_status qk_norm_rope_kv(struct gpu_backend *g, struct recorder
     enum pumice_status st = PUMICE_OK;
     struct buf turns = {0};
     TRY(rope_table(g, op->E, &op->rope, &turns));
-    const struct qk_norm_rope_kv_push push = {.H = op->H, .G = op->G, .eps = op->eps};
     const uint32_t spec[] = {g->tuning.head_lanes, op->E, op->rope.neighbours};
-    struct dispatch d = {.bindings = {out(op->x), in(op->y), in(op->z), in(op->w->parts[0].buf), in(op->w2->parts[0].buf),
-                                      out(op->k_cache), out(op->v_cache), in(op->step), in(turns)},
-                         .push = &push, .groups = {op->H + 2 * op->G, op->T, 1}};
-    TRY(pipeline_get(&g->pipelines, g->tuning.shared_reduce ? "qk_norm_rope_kv_shared" : "qk_norm_rope_kv", 9, sizeof push,
-                     spec, COUNT_OF(spec), &d.pipeline));
-    TRY(recorder_dispatch(r, &d));
+    char name[64];
+    kernel_name(name, sizeof name, "qk_norm_rope_kv", pumice_kv_name(op->kv.type), g->tuning.shared_reduce ? "_shared" : "");
+    for (struct kv_window w = {0}; w.g0 < op->G; w.g0 += w.n_g) {
+        TRY(gpu_kv_window(g, op, &w));
+        const struct qk_norm_rope_kv_push push = {.H = op->H, .G = op->G, .n_q = w.g0 ? 0 : op->H, .g0 = w.g0, .n_g = w.n_g,
+                                                  .C = op->kv.C, .eps = op->eps};
+        struct dispatch d = {.bindings = {out(op->x), in(op->y), in(op->z), in(op->w->parts[0].buf), in(op->w2->parts[0].buf),
+                                          w.k, w.v, in(op->step), in(turns)},
+                             .push = &push, .groups = {push.n_q + 2 * w.n_g, op->T, 1}};
+        d.bindings[5].write = d.bindings[6].write = true;
+        TRY(pipeline_get(&g->pipelines, name, 9, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+        TRY(recorder_dispatch(r, &d));
+    }
 fail:
     return st;
 }
@@ -157,31 +163,22 @@ static enum pumice_status bias_rope_kv(struct gpu_backend *g, struct recorder *r
     enum pumice_status st = PUMICE_OK;
     struct buf turns = {0};
     TRY(rope_table(g, op->E, &op->rope, &turns));
-    const struct bias_rope_kv_push push = {.H = op->H, .G = op->G};
     const bool bias = op->w && op->w2 && op->w3;
     const uint32_t spec[] = {g->tuning.head_lanes, op->E, op->rope.neighbours, bias};
-    struct dispatch d = {.bindings = {out(op->x), in(op->y), in(op->z), in(bias ? op->w->parts[0].buf : turns),
-                                      in(bias ? op->w2->parts[0].buf : turns), in(bias ? op->w3->parts[0].buf : turns),
-                                      out(op->k_cache), out(op->v_cache), in(op->step), in(turns)},
-                         .push = &push, .groups = {op->H + 2 * op->G, op->T, 1}};
-    TRY(pipeline_get(&g->pipelines, "bias_rope_kv", 10, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
-    TRY(recorder_dispatch(r, &d));
-fail:
-    return st;
-}
-
-static enum pumice_status attention(struct gpu_backend *g, struct recorder *r, const struct op *op)
-{
-    enum pumice_status st = PUMICE_OK;
-    if (op->E % 4)
-        return err_set(PUMICE_UNSUPPORTED, "heads of %u dimensions: a multiple of 4 is needed on Vulkan; use --device cpu", op->E);
-    const struct attention_push push = {.H = op->H, .G = op->G, .scale = op->scale};
-    const uint32_t spec[] = {g->tuning.attention_lanes, op->E};
-    struct dispatch d = {.bindings = {in(op->x), in(op->k_cache), in(op->v_cache), in(op->step), out(op->y)}, .push = &push,
-                         .groups = {op->H, op->T, 1}, .flops = 4.0 * op->H * op->T * op->E * (op->C / 2.0)};
-    TRY(pipeline_get(&g->pipelines, g->tuning.shared_reduce ? "attention_shared" : "attention", 5, sizeof push, spec,
-                     COUNT_OF(spec), &d.pipeline));
-    TRY(recorder_dispatch(r, &d));
+    char name[64];
+    kernel_name(name, sizeof name, "bias_rope_kv", pumice_kv_name(op->kv.type), "");
+    for (struct kv_window w = {0}; w.g0 < op->G; w.g0 += w.n_g) {
+        TRY(gpu_kv_window(g, op, &w));
+        const struct bias_rope_kv_push push = {.H = op->H, .G = op->G, .n_q = w.g0 ? 0 : op->H, .g0 = w.g0, .n_g = w.n_g,
+                                               .C = op->kv.C};
+        struct dispatch d = {.bindings = {out(op->x), in(op->y), in(op->z), in(bias ? op->w->parts[0].buf : turns),
+                                          in(bias ? op->w2->parts[0].buf : turns), in(bias ? op->w3->parts[0].buf : turns),
+                                          w.k, w.v, in(op->step), in(turns)},
+                             .push = &push, .groups = {push.n_q + 2 * w.n_g, op->T, 1}};
+        d.bindings[6].write = d.bindings[7].write = true;
+        TRY(pipeline_get(&g->pipelines, name, 10, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+        TRY(recorder_dispatch(r, &d));
+    }
 fail:
     return st;
 }
@@ -204,7 +201,7 @@ static enum pumice_status peak(struct gpu_backend *g, struct recorder *r, const 
 {
     enum pumice_status st = PUMICE_OK;
     const uint32_t lanes = g->tuning.norm_lanes;
-    const struct peak_push push = {.n = op->D, .rounds = op->C};
+    const struct peak_push push = {.n = op->D, .rounds = op->rounds};
     const uint32_t spec[] = {lanes};
     struct dispatch d = {.bindings = {in(op->x), out(op->y)}, .push = &push, .groups = {0, 0, 1}, .flops = op_flops(op, 0)};
     grid(g, groups(push.n, lanes), &d.groups[0], &d.groups[1]);
@@ -224,7 +221,7 @@ enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const s
     case OP_MATMUL: TRY(matmul(g, r, op)); break;
     case OP_QK_NORM_ROPE_KV: TRY(qk_norm_rope_kv(g, r, op)); break;
     case OP_BIAS_ROPE_KV: TRY(bias_rope_kv(g, r, op)); break;
-    case OP_ATTENTION: TRY(attention(g, r, op)); break;
+    case OP_ATTENTION: TRY(gpu_record_attention(g, r, op)); break;
     case OP_SWIGLU: TRY(swiglu(g, r, op)); break;
     case OP_PEAK: TRY(peak(g, r, op)); break;
     case OP_COPY: TRY(recorder_copy(r, op->x, op->y, op->x.bytes)); break;

@@ -1,0 +1,187 @@
+/* attention: the recorder of attention, and the windows in which kernels see a layer's caches. */
+#include "gpu.h"
+
+#include "../../shaders/push.h"
+
+#include <stdio.h>
+
+enum pumice_status gpu_kv_window(const struct gpu_backend *g, const struct op *op, struct kv_window *w)
+{
+    const uint64_t head_bytes = op->kv.C * kv_row_bytes(op->kv.type, op->E), most = g->device.physical.limits.max_storage_range;
+    if (head_bytes > most)
+        return err_set(PUMICE_UNSUPPORTED, "%s binds at most %.0f MiB, and one head of %u positions takes %.0f MiB; use a smaller "
+                       "context (-c)", g->device.physical.info.name, (double)most / 1048576.0, op->kv.C,
+                       (double)head_bytes / 1048576.0);
+    w->n_g = (uint32_t)MIN(op->G - w->g0, most / head_bytes);
+    w->k = (struct binding){.buf = op->kv.k, .at = w->g0 * head_bytes, .bytes = w->n_g * head_bytes};
+    w->v = (struct binding){.buf = op->kv.v, .at = w->g0 * head_bytes, .bytes = w->n_g * head_bytes};
+    return PUMICE_OK;
+}
+
+/* What the kernels have in common; bindings 0 .. 4. */
+static struct dispatch dispatch_of(const struct op *op, const struct kv_window *w)
+{
+    return (struct dispatch){.bindings = {{.buf = op->x}, w->k, w->v, {.buf = op->step}, {.buf = op->y, .write = true}},
+                             .flops = 4.0 * w->n_g * (op->H / op->G) * op->T * op->E * (op->kv.C / 2.0)};
+}
+
+static struct attention_push push_of(const struct op *op, const struct kv_window *w)
+{
+    return (struct attention_push){.H = op->H, .G = op->G, .T = op->T, .g0 = w->g0, .C = op->kv.C, .scale = op->scale};
+}
+
+/* --- plain: a workgroup a head and token ------------------------------------------------------------------------------- */
+
+static enum pumice_status plain(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct kv_window *w)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct attention_push push = push_of(op, w);
+    const uint32_t spec[] = {g->tuning.attention_lanes, op->E};
+    struct dispatch d = dispatch_of(op, w);
+    char name[64];
+    d.push = &push;
+    d.groups[0] = w->n_g * (op->H / op->G), d.groups[1] = op->T, d.groups[2] = 1;
+    snprintf(name, sizeof name, "attention_%s%s", pumice_kv_name(op->kv.type), g->tuning.shared_reduce ? "_shared" : "");
+    TRY(pipeline_get(&g->pipelines, name, 5, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
+/* --- split: few tokens, the length shared by workgroups ------------------------------------------------------------------- */
+
+enum { SPLIT_ROWS = 8, N_COUNTERS = 4096 }; /* KV heads times blocks of rows: at most 1024 + 8 * 1024 / 4 */
+
+/* As attention_split.comp declares it. */
+static uint32_t split_shared_bytes(uint32_t E, uint32_t lanes, uint32_t rows)
+{
+    const uint32_t chunk = lanes / 2;
+    return rows * E * 4 + MAX(rows * chunk, 2 * lanes) * 16 + rows * chunk * 4 + rows * 4 + 4;
+}
+
+/* Query rows a workgroup: 1, 2, 4 or 8, no more than there are and shared memory holds. */
+static uint32_t split_rows(const struct gpu_backend *g, const struct op *op)
+{
+    uint32_t rows = SPLIT_ROWS;
+    while (rows > 1 && (rows / 2 >= op->T * (op->H / op->G) ||
+                        split_shared_bytes(op->E, g->tuning.split_lanes, rows) > g->device.physical.limits.shared_bytes))
+        rows /= 2;
+    return rows;
+}
+
+/* A buffer for the parts of up to GPU_SPLIT_TOKENS tokens, and the counters, which are 0 between dispatches. One that is too
+ * small stays for the plans that use it. */
+static enum pumice_status split_buffers(struct gpu_backend *g, const struct op *op, uint32_t slices, struct buf *parts)
+{
+    enum pumice_status st = PUMICE_OK;
+    const uint64_t bytes = (uint64_t)GPU_SPLIT_TOKENS * op->H * slices * (op->E + 4) * 4;
+    if (!g->counters.bytes) {
+        static const uint32_t zeros[N_COUNTERS];
+        TRY(memory_create(&g->memory, MEM_SCRATCH, sizeof zeros, "attention counters", &g->counters));
+        TRY(memory_write(&g->memory, g->counters, 0, zeros, sizeof zeros));
+    }
+    for (uint32_t i = 0; i < g->n_parts; i++)
+        if (g->parts[i].bytes >= bytes) {
+            *parts = g->parts[i];
+            return PUMICE_OK;
+        }
+    if (g->n_parts == GPU_MAX_PARTS) return err_set(PUMICE_UNSUPPORTED, "too many shapes of attention on one device; open it again");
+    TRY(memory_create(&g->memory, MEM_SCRATCH, bytes, "attention parts", &g->parts[g->n_parts]));
+    *parts = g->parts[g->n_parts++];
+fail:
+    return st;
+}
+
+static enum pumice_status join(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct kv_window *w,
+                               struct buf parts, uint32_t slices)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct attention_push push = push_of(op, w);
+    const uint32_t spec[] = {64, op->E, slices, g->tuning.split_lanes / 2};
+    struct dispatch d = {.bindings = {{.buf = op->step}, {.buf = op->y, .write = true}, {.buf = parts}}, .push = &push,
+                         .groups = {w->n_g * (op->H / op->G), op->T, 1}};
+    TRY(pipeline_get(&g->pipelines, "attention_join", 3, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
+static enum pumice_status split(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct kv_window *w)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct gpu_tuning *t = &g->tuning;
+    const uint32_t rows = split_rows(g, op), chunk = t->split_lanes / 2;
+    const uint32_t slices = MIN(MIN(t->split_slices, chunk), (op->kv.C + chunk - 1) / chunk);
+    const struct attention_push push = push_of(op, w);
+    const uint32_t spec[] = {t->split_lanes, op->E, rows, slices, t->split_join};
+    struct dispatch d = dispatch_of(op, w);
+    struct buf parts = {0};
+    char name[64];
+    TRY(split_buffers(g, op, slices, &parts));
+    d.bindings[5] = (struct binding){.buf = parts, .write = true};
+    d.bindings[6] = (struct binding){.buf = g->counters, .write = true};
+    d.push = &push;
+    d.groups[0] = slices, d.groups[1] = w->n_g, d.groups[2] = (op->T * (op->H / op->G) + rows - 1) / rows;
+    snprintf(name, sizeof name, "attention_split_%s", pumice_kv_name(op->kv.type));
+    TRY(pipeline_get(&g->pipelines, name, 7, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+    if (!t->split_join) TRY(join(g, r, op, w, parts, slices));
+fail:
+    return st;
+}
+
+/* --- tile: many tokens, K and V streamed through shared memory ------------------------------------------------------------ */
+
+struct tile_shape {
+    uint32_t rows, positions; /* BR, BC */
+};
+
+/* As attention_tile.comp declares it. */
+static uint32_t tile_shared_bytes(uint32_t E, uint32_t lanes, struct tile_shape s)
+{
+    return s.rows * E * 4 + s.positions * (E + 4) * 4 + 2 * s.rows * s.positions * 4 + s.rows * 4 + lanes * 4;
+}
+
+/* The largest that fits; the last always does: E <= 256 takes 12.8 KiB, and every device has 16. */
+static struct tile_shape tile_shape(const struct gpu_backend *g, uint32_t E)
+{
+    static const struct tile_shape all[] = {{32, 32}, {32, 16}, {16, 16}, {16, 8}, {8, 8}, {8, 4}};
+    const uint32_t most = MIN(g->device.physical.limits.shared_bytes, g->tuning.tile_shared_bytes);
+    size_t i = 0;
+    while (i + 1 < COUNT_OF(all) && tile_shared_bytes(E, g->tuning.tile_lanes, all[i]) > most) i++;
+    return all[i];
+}
+
+static enum pumice_status tile(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct kv_window *w)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct tile_shape s = tile_shape(g, op->E);
+    const struct attention_push push = push_of(op, w);
+    const uint32_t spec[] = {g->tuning.tile_lanes, op->E, s.rows, s.positions};
+    struct dispatch d = dispatch_of(op, w);
+    char name[64];
+    d.push = &push;
+    d.groups[0] = (op->T * (op->H / op->G) + s.rows - 1) / s.rows, d.groups[1] = w->n_g, d.groups[2] = 1;
+    snprintf(name, sizeof name, "attention_tile_%s", pumice_kv_name(op->kv.type));
+    TRY(pipeline_get(&g->pipelines, name, 5, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
+enum pumice_status gpu_record_attention(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct gpu_tuning *t = &g->tuning;
+    const bool wide = op->E % 32 == 0, many = t->tile_from && op->T >= t->tile_from;
+    if (op->E % 4)
+        return err_set(PUMICE_UNSUPPORTED, "heads of %u dimensions: a multiple of 4 is needed on Vulkan; use --device cpu", op->E);
+    for (struct kv_window w = {0}; w.g0 < op->G; w.g0 += w.n_g) {
+        TRY(gpu_kv_window(g, op, &w));
+        if (wide && many) TRY(tile(g, r, op, &w));
+        else if (wide && t->split_slices && op->T <= GPU_SPLIT_TOKENS) TRY(split(g, r, op, &w));
+        else TRY(plain(g, r, op, &w));
+    }
+fail:
+    return st;
+}
