@@ -161,8 +161,11 @@ struct backend_calls {
     /* Changes with the device, its driver and our kernels: what was found right stays right while it is the same. NULL: no
      * need to ask. */
     uint64_t (*identity)(const struct backend *b);
-    /* Turns a row x[k] into what op_matmul multiplies with w: integer kernels round it. For tests; NULL: nothing. */
-    enum pumice_status (*round_input)(struct backend *b, const struct weight *w, float *x);
+    /* Turns rows x[n_rows, k] into what op_matmul of T tokens multiplies with w: some kernels round it. *limit: the NMSE that
+     * a row may then have, 0 = unchanged. For tests; NULL: nothing. */
+    enum pumice_status (*round_input)(struct backend *b, const struct weight *w, uint32_t T, float *x, uint32_t n_rows, double *limit);
+    /* Whether op_matmul of T tokens rounds decoded weights of that type to halves. For tests; NULL: never. */
+    bool (*rounds_weights)(const struct backend *b, uint32_t type, uint32_t T);
 };
 /* First member of each back end's own struct. */
 struct backend {

@@ -113,6 +113,7 @@ struct pumice_device_info {
     uint32_t subgroup_size, shared_memory_bytes;
     bool usable, chosen;
     char reason[256];     /* why it was chosen, or not, or cannot be used */
+    char features[128];   /* "16-bit floats, 8-bit dot products, cooperative matrices 16x16x16": what prefill may use; "": nothing */
 };
 /* Lists every device, best first, the CPU back end last. `wanted` as in pumice_engine_params.device. *n in:
  * capacity of out, out: number of devices. A missing Vulkan loader is not an error. */

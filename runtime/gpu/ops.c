@@ -98,6 +98,8 @@ static enum pumice_status matmul(struct gpu_backend *g, struct recorder *r, cons
 {
     enum pumice_status st = PUMICE_OK;
     const bool tiled = g->tuning.matmul_from && op->T >= g->tuning.matmul_from;
+    const enum matmul_family family = matmul_family_for(g, op->w->type, op->T);
+    if (family != MATMUL_TILED) return matmul_rounded_record(g, r, op, family);
     for (uint32_t i = 0; i < op->w->n_parts; i++) TRY(matmul_part(g, r, op, &op->w->parts[i], tiled));
 fail:
     return st;
@@ -230,6 +232,7 @@ enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const s
     case OP_COPY: TRY(recorder_copy(r, op->x, op->y, op->x.bytes)); break;
     case OP_N_KINDS: break;
     }
+    matmul_rounded_after(r, op);
     TRY(recorder_op_end(r));
 fail:
     return st;
