@@ -196,7 +196,7 @@ enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row 
             .G = row->G, .E = row->E, .C = row->kind == OP_PEAK ? row->past : (uint32_t)C, .x_row = row->x_row, .add = row->kind == OP_MATMUL && row->add,
             .eps = 1e-6f,
             .rope = {.base = 1e6f, .neighbours = row->neighbours, .factors = c->factors},
-            .scale = row->E ? 1.0f / sqrtf((float)row->E) : 0.0f};
+            .arithmetic = row->arithmetic, .scale = row->E ? 1.0f / sqrtf((float)row->E) : 0.0f};
     }
 fail:
     return st;
@@ -349,7 +349,7 @@ void kernel_name(const struct kernel_row *row, const char *variant, char *name, 
                  row->G, row->E, row->add ? " no bias" : "", row->neighbours ? " neighbours" : "",
                  row->factors ? " factors" : "", variant);
         break;
-    case OP_PEAK: snprintf(name, n, "peak N=%u rounds=%u [%s]", row->K, row->past, variant); break;
+    case OP_PEAK: snprintf(name, n, "peak %s N=%u rounds=%u [%s]", arithmetic_name(row->arithmetic), row->K, row->past, variant); break;
     default:
         snprintf(name, n, "%s T=%u K=%u [%s]", op_kind_name(row->kind), row->T, row->K, variant);
         break;

@@ -19,6 +19,7 @@ struct kernel_row {
     bool add;      /* matmul; bias_rope_kv: no biases */
     bool neighbours, factors; /* of RoPE */
     uint32_t x_row;
+    enum arithmetic arithmetic; /* of OP_PEAK */
     double limit;  /* of the NMSE */
 };
 

@@ -350,12 +350,17 @@ static void destroy(struct backend *base)
     mem_free(b);
 }
 
+static bool has_arithmetic(const struct backend *b, enum arithmetic a)
+{
+    return a == ARITHMETIC_F32 || ((const struct cpu_backend *)b)->reference; /* which knows every formula */
+}
+
 static const struct backend_calls calls = {
     .destroy = destroy, .buffer_create = buffer_create, .buffer_destroy = buffer_destroy, .buffer_write = buffer_write,
     .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
     .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_run = plan_run, .plan_destroy = plan_destroy,
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens,
-    .variant = variant, .round_input = round_input,
+    .variant = variant, .has_arithmetic = has_arithmetic, .round_input = round_input,
     .weight_bytes = weight_bytes};
 
 enum pumice_status cpu_backend_create(const struct backend_options *options, struct backend **out)

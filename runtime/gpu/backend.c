@@ -239,6 +239,17 @@ static void destroy(struct backend *b)
     mem_free(g);
 }
 
+static bool has_arithmetic(const struct backend *b, enum arithmetic a)
+{
+    const struct device_features *f = &gpu_of_const(b)->device.physical.limits.features;
+    return a == ARITHMETIC_F16 ? f->half : a == ARITHMETIC_INT8 ? f->dot : a == ARITHMETIC_MATRIX ? f->matrix.m != 0 : true;
+}
+
+static enum arithmetic arithmetic_of(const struct backend *b, const struct op *op)
+{
+    return op->kind == OP_MATMUL ? matmul_family_arithmetic(matmul_family_for(gpu_of_const(b), op->w->type, op->T)) : ARITHMETIC_F32;
+}
+
 static enum pumice_status round_input(struct backend *b, const struct weight *w, uint32_t T, float *x, uint32_t n_rows, double *limit)
 {
     return matmul_round_input(gpu_of(b), w, T, x, n_rows, limit);
@@ -254,7 +265,8 @@ static const struct backend_calls calls = {
     .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
     .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_run = plan_run, .plan_destroy = plan_destroy,
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens, .variant = variant,
-    .identity = identity, .memory = backend_memory, .weight_bytes = weight_bytes, .round_input = round_input,
+    .identity = identity, .memory = backend_memory, .weight_bytes = weight_bytes, .has_arithmetic = has_arithmetic,
+    .arithmetic_of = arithmetic_of, .round_input = round_input,
     .rounds_weights = rounds_weights};
 
 #ifdef PUMICE_VALIDATE_DEFAULT

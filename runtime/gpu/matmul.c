@@ -17,6 +17,11 @@ const char *matmul_family_name(enum matmul_family family)
     return names[family];
 }
 
+enum arithmetic matmul_family_arithmetic(enum matmul_family family)
+{
+    return family == MATMUL_MATRIX ? ARITHMETIC_MATRIX : ARITHMETIC_F32;
+}
+
 enum matmul_family matmul_family_for(const struct gpu_backend *g, uint32_t type, uint32_t T)
 {
     const struct gpu_tuning *t = &g->tuning;

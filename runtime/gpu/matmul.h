@@ -14,6 +14,7 @@ enum matmul_family {
     MATMUL_MATRIX /* cooperative matrices of halves, f32 sums: all types but F32 */
 };
 const char *matmul_family_name(enum matmul_family family);
+enum arithmetic matmul_family_arithmetic(enum matmul_family family);
 
 enum { MATMUL_MAX_ROUNDED = 8 };
 
