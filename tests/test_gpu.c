@@ -350,7 +350,8 @@ static void test_variants(void)
         if (name) {
             sync_ok(&r, 40);
             copy_logits(&r, logits);
-            const double error = nmse(logits, want, r.model->h.V), limit = ((struct gpu_backend *)b)->tuning.family ? 1e-4 : 1e-6;
+            const enum matmul_family family = ((struct gpu_backend *)b)->tuning.family;
+            const double error = nmse(logits, want, r.model->h.V), limit = family == MATMUL_DOT ? 5e-3 : family == MATMUL_TILED ? 1e-6 : 1e-4;
             CHECK(error < limit, "%s: nmse %g", name, error);
             printf("%s: nmse %.1e\n", name, error);
         }

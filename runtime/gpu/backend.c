@@ -10,6 +10,8 @@ static const struct gpu_backend *gpu_of_const(const struct backend *b) { return 
 
 /* --- tuning ------------------------------------------------------------------------------------------------ */
 
+static bool can_dot(const struct device_limits *l) { return l->features.dot && l->max_lanes >= MATMUL_DOT_LANES; }
+
 /* SPEED.md has the measurements behind these. */
 static struct gpu_tuning tuning_for(const struct device_limits *l)
 {
@@ -20,14 +22,17 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
     const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {1, 4}, .lanes = MAX(32u, subgroup), .rows = 2,
                                    .max_cols = 8, .matmul_from = 9, .norm_lanes = 128, .head_lanes = 64,
                                    .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic,
-                                   .family = l->features.matrix.m ? MATMUL_MATRIX : MATMUL_TILED};
+                                   .family = l->features.matrix.m ? MATMUL_MATRIX
+                                             : l->features.dot_accelerated && can_dot(l) ? MATMUL_DOT : MATMUL_TILED};
     return l->software ? software : gpu;
 }
 
 /* Variants 1.. force each side of every choice, so that all are tested on any device that can. */
 static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu_tuning *t)
 {
-    if (i >= 8 && !l->features.matrix.m) return false;
+    enum { FAMILIES = 8, MATRICES = 10 }; /* those that need a feature; without it the next ones move up */
+    if (i >= FAMILIES && !can_dot(l)) i += MATRICES - FAMILIES;
+    if (i >= MATRICES && !l->features.matrix.m) return false;
     const struct gpu_tuning share = {.name = "share", .layout = {1, 4}, .lanes = 32, .rows = 2, .max_cols = 8, .norm_lanes = 128,
                                      .head_lanes = 64, .attention_lanes = 64};
     *t = share;
@@ -44,8 +49,11 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
             t->by_address = l->buffer_address; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){8, 2};
             t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 8: t->name = "matrix"; t->matmul_from = 2; t->family = MATMUL_MATRIX; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 9: t->name = "matrix 16 rows"; t->matmul_from = 1; t->family = MATMUL_MATRIX; t->max_rows = 16; t->layout = (struct layout){8, 2};
+    case 8: t->name = "dot"; t->matmul_from = 2; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 9: t->name = "dot 16 rows"; t->matmul_from = 1; t->family = MATMUL_DOT; t->max_rows = 16; t->layout = (struct layout){8, 2};
+            t->norm_lanes = 24; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 10: t->name = "matrix"; t->matmul_from = 2; t->family = MATMUL_MATRIX; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 11: t->name = "matrix 16 rows"; t->matmul_from = 1; t->family = MATMUL_MATRIX; t->max_rows = 16; t->layout = (struct layout){8, 2};
             t->shared_reduce = true; return true;
     default: return false;
     }

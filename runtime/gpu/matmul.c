@@ -13,19 +13,20 @@ enum { K_STEP = 128, LANES = 256 };
 
 const char *matmul_family_name(enum matmul_family family)
 {
-    static const char *const names[] = {"f32 tiles", "cooperative matrices"};
+    static const char *const names[] = {"f32 tiles", "8-bit dot products", "cooperative matrices"};
     return names[family];
 }
 
 enum arithmetic matmul_family_arithmetic(enum matmul_family family)
 {
-    return family == MATMUL_MATRIX ? ARITHMETIC_MATRIX : ARITHMETIC_F32;
+    return family == MATMUL_MATRIX ? ARITHMETIC_MATRIX : family == MATMUL_DOT ? ARITHMETIC_INT8 : ARITHMETIC_F32;
 }
 
 enum matmul_family matmul_family_for(const struct gpu_backend *g, uint32_t type, uint32_t T)
 {
     const struct gpu_tuning *t = &g->tuning;
     if (!t->matmul_from || T < t->matmul_from || t->by_address || type == GGUF_T_F32) return MATMUL_TILED;
+    if (t->family == MATMUL_DOT && (type == GGUF_T_F16 || type == GGUF_T_BF16)) return MATMUL_TILED;
     return t->family;
 }
 
@@ -68,12 +69,15 @@ static enum pumice_status round_rows(struct gpu_backend *g, struct recorder *r, 
     struct matmul_rounded *m = &r->rounded;
     if (m->family == family && same(m->x, x) && m->x_row == x_row && m->T == T && m->k == k) return PUMICE_OK;
     m->family = MATMUL_TILED;
-    const uint32_t padded = groups(k, K_STEP) * K_STEP, words = padded / 2;
-    TRY(reserve(r, ((uint64_t)T * words + T) * 4));
+    const bool bytes = family == MATMUL_DOT;
+    const uint32_t padded = groups(k, K_STEP) * K_STEP, words = bytes ? padded / 4 : padded / 2, lanes = g->tuning.norm_lanes;
+    const uint32_t scale_words = bytes ? padded / 32 * 2 : 1;
+    TRY(reserve(r, (uint64_t)T * (words + scale_words) * 4));
     const struct round_push push = {.k = k, .T = T, .x_at = x_row * k, .x_words = words, .scale_at = T * words};
-    const uint32_t spec[] = {g->tuning.norm_lanes};
+    const uint32_t spec[] = {lanes};
     struct dispatch d = {.bindings = {{.buf = x}, {.buf = m->bufs[m->n_bufs - 1], .write = true}}, .push = &push, .groups = {T, 1, 1}};
-    TRY(pipeline_get(&g->pipelines, g->tuning.shared_reduce ? "round_half_shared" : "round_half", 2, sizeof push, spec, COUNT_OF(spec),
+    if (bytes) d.groups[0] = groups(padded / 32, lanes), d.groups[1] = T;
+    TRY(pipeline_get(&g->pipelines, bytes ? "round_bytes" : g->tuning.shared_reduce ? "round_half_shared" : "round_half", 2, sizeof push, spec, COUNT_OF(spec),
                      &d.pipeline));
     TRY(recorder_dispatch(r, &d));
     m->family = family;
@@ -85,6 +89,19 @@ static enum pumice_status round_rows(struct gpu_backend *g, struct recorder *r, 
     m->scale_at = push.scale_at;
 fail:
     return st;
+}
+
+/* Element i of rounded token t, out of the buffer's words. */
+static float rounded_value(const struct matmul_rounded *m, const uint32_t *words, uint32_t t, uint32_t i)
+{
+    const uint32_t *token = words + (uint64_t)t * m->words;
+    float scale;
+    if (m->family == MATMUL_DOT) {
+        memcpy(&scale, &words[m->scale_at + (t * (m->words / 8) + i / 32) * 2], 4);
+        return scale * (float)(int8_t)(token[i / 4] >> (8 * (i & 3)) & 0xff);
+    }
+    memcpy(&scale, &words[m->scale_at + t], 4);
+    return scale * f32_of_f16((uint16_t)(token[i / 2] >> (16 * (i & 1))));
 }
 
 enum pumice_status matmul_round_input(struct gpu_backend *g, const struct weight *w, uint32_t T, float *x, uint32_t n_rows,
@@ -110,13 +127,10 @@ enum pumice_status matmul_round_input(struct gpu_backend *g, const struct weight
     words = mem_alloc((size_t)to.bytes);
     if (!words) TRY(err_memory("rounded activations", to.bytes));
     TRY(memory_read(&g->memory, to, 0, words, to.bytes));
-    for (uint32_t t = 0; t < n_rows; t++) {
-        float scale;
-        memcpy(&scale, &words[r.rounded.scale_at + t], 4);
-        for (uint32_t i = 0; i < w->k; i++)
-            x[(uint64_t)t * w->k + i] = scale * f32_of_f16((uint16_t)(words[t * r.rounded.words + i / 2] >> (16 * (i & 1))));
-    }
-    *limit = ldexp(1.0, -22);
+    for (uint32_t t = 0; t < n_rows; t++)
+        for (uint32_t i = 0; i < w->k; i++) x[(uint64_t)t * w->k + i] = rounded_value(&r.rounded, words, t, i);
+    /* half of the last of 11 bits; half a step of max / 127, where 32 max^2 is at most 32 times a block's sum of squares */
+    *limit = family == MATMUL_DOT ? 32.0 / (254.0 * 254.0) * 1.001 : ldexp(1.0, -22);
 fail:
     mem_free(words);
     recorder_fini(&r);
@@ -131,7 +145,7 @@ bool matmul_rounds_weights(const struct gpu_backend *g, uint32_t type, uint32_t 
 
 /* --- cooperative matrices ------------------------------------------------------------------------------------------------- */
 
-/* Specialization constants 3.. of matmul_matrix.comp. */
+/* What a workgroup does; sub_* to blocks for cooperative matrices alone. */
 struct shape {
     uint32_t rows, cols, sub_rows, sub_cols, slices, blocks, lanes;
 };
@@ -140,7 +154,7 @@ static uint64_t shape_shared_bytes(const struct shape *s) { return (uint64_t)(s-
 
 /* As many tokens a workgroup as there are, up to 128; as many rows as leave each core of the device a workgroup. Then the tile
  * is cut for the subgroups, down to 2 x 2 matrices each; what subgroups are left take slices of K. */
-static struct shape shape_for(const struct gpu_backend *g, uint32_t n_rows, uint32_t T)
+static struct shape matrix_shape(const struct gpu_backend *g, uint32_t n_rows, uint32_t T)
 {
     const struct device_limits *l = &g->device.physical.limits;
     const uint32_t subgroup = l->features.subgroup_pinned, n_sub = MAX(1u, MIN((uint32_t)LANES, l->max_lanes) / subgroup);
@@ -170,15 +184,39 @@ static struct shape shape_for(const struct gpu_backend *g, uint32_t n_rows, uint
     return s;
 }
 
-static enum pumice_status matrix_part(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct weight_part *part)
+/* Specialization constants of matmul_matrix.comp from 3 on. */
+static uint32_t matrix_spec(const struct gpu_backend *g, const struct shape *s, uint32_t *spec)
+{
+    const struct device_features *f = &g->device.physical.limits.features;
+    const uint32_t list[] = {s->rows, s->cols, f->matrix.m, f->matrix.n, f->matrix.k, s->sub_rows / f->matrix.m, s->sub_cols / f->matrix.n,
+                             s->blocks, s->slices};
+    memcpy(spec, list, sizeof list);
+    return COUNT_OF(list);
+}
+
+/* --- packed dot products ---------------------------------------------------------------------------------------------------- */
+
+static struct shape dot_shape(const struct gpu_backend *g, uint32_t n_rows, uint32_t T)
+{
+    const uint32_t n_cores = g->device.physical.limits.features.n_cores, most = g->tuning.max_rows;
+    struct shape s = {.rows = 64, .cols = T > 32 ? 64 : T > 16 ? 32 : 16, .lanes = MATMUL_DOT_LANES};
+    while (s.rows > 16 && ((most && s.rows > most) || (uint64_t)groups(n_rows, s.rows) * groups(T, s.cols) < n_cores)) s.rows /= 2;
+    return s;
+}
+
+/* --- both --------------------------------------------------------------------------------------------------------------------- */
+
+static enum pumice_status part_record(struct gpu_backend *g, struct recorder *r, const struct op *op, enum matmul_family family,
+                                      const struct weight_part *part)
 {
     enum pumice_status st = PUMICE_OK;
     const struct device_limits *l = &g->device.physical.limits;
     const struct matmul_rounded *x = &r->rounded;
-    const uint32_t k = op->w->k, m = l->features.matrix.m, n = l->features.matrix.n;
-    const struct shape s = shape_for(g, part->n, op->T);
-    const uint32_t spec[] = {s.lanes, part->layout.rows, part->layout.vec, s.rows, s.cols, m, n, l->features.matrix.k, s.sub_rows / m,
-                             s.sub_cols / n, s.blocks, s.slices};
+    const bool matrix = family == MATMUL_MATRIX;
+    const struct shape s = matrix ? matrix_shape(g, part->n, op->T) : dot_shape(g, part->n, op->T);
+    const uint32_t k = op->w->k;
+    uint32_t spec[PIPELINE_MAX_SPEC] = {s.lanes, part->layout.rows, part->layout.vec, s.rows, s.cols};
+    const uint32_t n_spec = matrix ? 3 + matrix_spec(g, &s, spec + 3) : 5;
     const uint32_t n_groups = groups(part->n, s.rows), groups_x = MIN(n_groups, MIN(l->max_groups_x, 65535u));
     const struct matmul_push push = {.rows = part->n, .k = k, .row_words = (uint32_t)layout_row_words(op->w->type, k), .x_at = x->scale_at,
                                      .y_at = part->row0, .n = op->w->n, .T = op->T, .groups_x = groups_x, .add = op->add,
@@ -186,8 +224,8 @@ static enum pumice_status matrix_part(struct gpu_backend *g, struct recorder *r,
     struct dispatch d = {.bindings = {{.buf = part->buf}, {.buf = x->bufs[x->n_bufs - 1]}, {.buf = op->y, .write = true}}, .push = &push,
                          .groups = {groups_x, groups(n_groups, groups_x), groups(op->T, s.cols)}, .flops = 2.0 * part->n * k * op->T};
     char name[64];
-    snprintf(name, sizeof name, "matmul_matrix_%s", layout_suffix(op->w->type));
-    TRY(pipeline_get_pinned(&g->pipelines, name, 3, sizeof push, spec, COUNT_OF(spec), l->features.subgroup_pinned, &d.pipeline));
+    snprintf(name, sizeof name, "%s_%s", matrix ? "matmul_matrix" : "matmul_dot", layout_suffix(op->w->type));
+    TRY(pipeline_get_pinned(&g->pipelines, name, 3, sizeof push, spec, n_spec, matrix ? l->features.subgroup_pinned : 0, &d.pipeline));
     TRY(recorder_dispatch(r, &d));
 fail:
     return st;
@@ -197,7 +235,7 @@ enum pumice_status matmul_rounded_record(struct gpu_backend *g, struct recorder 
 {
     enum pumice_status st = PUMICE_OK;
     TRY(round_rows(g, r, family, op->x, op->x_row, op->T, op->w->k));
-    for (uint32_t i = 0; i < op->w->n_parts; i++) TRY(matrix_part(g, r, op, &op->w->parts[i]));
+    for (uint32_t i = 0; i < op->w->n_parts; i++) TRY(part_record(g, r, op, family, &op->w->parts[i]));
 fail:
     return st;
 }

@@ -11,12 +11,13 @@
 
 enum matmul_family {
     MATMUL_TILED, /* f32, matmul.comp: every device, every type */
+    MATMUL_DOT,   /* packed dot products of 8-bit integers: the quantised types */
     MATMUL_MATRIX /* cooperative matrices of halves, f32 sums: all types but F32 */
 };
 const char *matmul_family_name(enum matmul_family family);
 enum arithmetic matmul_family_arithmetic(enum matmul_family family);
 
-enum { MATMUL_MAX_ROUNDED = 8 };
+enum { MATMUL_MAX_ROUNDED = 8, MATMUL_DOT_LANES = 256 /* of matmul_dot.comp */ };
 
 /* Rounded activations of one plan. */
 struct matmul_rounded {
