@@ -1,6 +1,7 @@
 /* bench_kernels: `pumice bench --kernels`, every kernel at a model's shapes; as a table, a roofline plot, a comparison. */
 #include <errno.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,20 @@ struct bench {
     enum pumice_status status;
 };
 
+/* The ceilings of arithmetic, by the name that a row's bound has. */
+static const struct {
+    const char *name, *unit, *column;
+    size_t at;
+} rates[] = {{"f32", "GFLOP", "f32_gflop_per_s", offsetof(struct pumice_ceilings, f32_flops_per_s)},
+             {"f16", "GFLOP", "f16_gflop_per_s", offsetof(struct pumice_ceilings, f16_flops_per_s)},
+             {"int8", "GOP", "int8_gop_per_s", offsetof(struct pumice_ceilings, int8_ops_per_s)},
+             {"matrix", "GFLOP", "matrix_gflop_per_s", offsetof(struct pumice_ceilings, matrix_flops_per_s)}};
+
+static const double *rate_of(const struct bench *b, size_t i)
+{
+    return (const double *)(const void *)((const char *)&b->ceilings + rates[i].at);
+}
+
 static double gb_per_s(const struct pumice_kernel_row *r)
 {
     return (double)r->bytes / r->median_ns;
@@ -41,7 +56,10 @@ static void print_head(const struct bench *b)
     printf("%s (%s), driver %s, Vulkan %s; pumice %s, %s\n", b->ceilings.device.name, report_kind(b->ceilings.device.kind), b->ceilings.device.driver,
            b->ceilings.device.api[0] != 0 ? b->ceilings.device.api : "none", pumice_version(), b->day);
     printf("ceilings: copy %.1f GB/s", b->ceilings.bytes_per_s / 1e9);
-    if (b->ceilings.f32_flops_per_s > 0) printf(", f32 %.1f GFLOP/s", b->ceilings.f32_flops_per_s / 1e9);
+    for (size_t i = 0; i < COUNT_OF(rates); i++) {
+        if (*rate_of(b, i) > 0) printf(", %s %.1f %s/s", rates[i].name, *rate_of(b, i) / 1e9, rates[i].unit);
+        else if (b->ceilings.device.kind != PUMICE_DEVICE_CPU) printf(", %s: not there", rates[i].name);
+    }
     printf("\n\n| %-42s | %21s | %8s | %9s | %14s | %8s |\n", "kernel", "us", "GB/s", "GFLOP/s", "of the ceiling", "NMSE");
     printf("| %.42s | ---: | ---: | ---: | ---: | ---: |\n", "------------------------------------------");
 }
@@ -49,7 +67,7 @@ static void print_head(const struct bench *b)
 static void print_md(const struct pumice_kernel_row *r)
 {
     printf("| %-42s | %10.1f ± %8.1f | %8.2f | %9.2f | %5.1f %% %-6s | %8.1e |\n", r->name, r->median_ns / 1e3, r->spread_ns / 1e3,
-           gb_per_s(r), gflops(r), 100 * r->share, r->memory_bound ? "memory" : "f32", r->nmse);
+           gb_per_s(r), gflops(r), 100 * r->share, r->bound, r->nmse);
 }
 
 static cJSON *row_json(const struct pumice_kernel_row *r)
@@ -67,7 +85,7 @@ static cJSON *row_json(const struct pumice_kernel_row *r)
     cJSON_AddNumberToObject(o, "gb_per_s", gb_per_s(r));
     cJSON_AddNumberToObject(o, "gflop_per_s", gflops(r));
     cJSON_AddNumberToObject(o, "share", r->share);
-    cJSON_AddStringToObject(o, "bound", r->memory_bound ? "memory" : "f32");
+    cJSON_AddStringToObject(o, "bound", r->bound);
     cJSON_AddNumberToObject(o, "nmse", r->nmse); /* NaN is printed as null */
     return o;
 }
@@ -81,7 +99,7 @@ static enum pumice_status print_json(const struct bench *b)
     cJSON_AddStringToObject(o, "pumice", pumice_version());
     cJSON_AddStringToObject(o, "date", b->day);
     cJSON_AddNumberToObject(o, "copy_gb_per_s", b->ceilings.bytes_per_s / 1e9);
-    cJSON_AddNumberToObject(o, "f32_gflop_per_s", b->ceilings.f32_flops_per_s / 1e9);
+    for (size_t i = 0; i < COUNT_OF(rates); i++) cJSON_AddNumberToObject(o, rates[i].column, *rate_of(b, i) / 1e9); /* 0: not there */
     cJSON *rows = cJSON_AddArrayToObject(o, "kernels");
     for (size_t i = 0; i < b->n; i++) cJSON_AddItemToArray(rows, row_json(&b->rows[i]));
     return json_print_line(o);
@@ -89,15 +107,15 @@ static enum pumice_status print_json(const struct bench *b)
 
 static void print_csv(const struct bench *b)
 {
-    printf("device,driver,vulkan,pumice,date,copy_gb_per_s,f32_gflop_per_s,kernel,op,type,n_tokens,n_past,median_us,spread_us,bytes,"
+    printf("device,driver,vulkan,pumice,date,copy_gb_per_s,f32_gflop_per_s,f16_gflop_per_s,int8_gop_per_s,matrix_gflop_per_s,kernel,op,type,n_tokens,n_past,median_us,spread_us,bytes,"
            "flops,gb_per_s,gflop_per_s,share,bound,nmse\n");
     for (size_t i = 0; i < b->n; i++) {
         const struct pumice_kernel_row *r = &b->rows[i];
-        printf("\"%s\",\"%s\",%s,%s,%s,%.3f,%.3f,%s,%s,%s,%u,%u,%.3f,%.3f,%llu,%.0f,%.3f,%.3f,%.4f,%s,%.3e\n", b->ceilings.device.name,
+        printf("\"%s\",\"%s\",%s,%s,%s,%.3f,%.3f,%.3f,%.3f,%.3f,%s,%s,%s,%u,%u,%.3f,%.3f,%llu,%.0f,%.3f,%.3f,%.4f,%s,%.3e\n", b->ceilings.device.name,
                b->ceilings.device.driver, b->ceilings.device.api, pumice_version(), b->day, b->ceilings.bytes_per_s / 1e9,
-               b->ceilings.f32_flops_per_s / 1e9, r->name, r->op, r->type, r->n_tokens, r->n_past, r->median_ns / 1e3,
+               *rate_of(b, 0) / 1e9, *rate_of(b, 1) / 1e9, *rate_of(b, 2) / 1e9, *rate_of(b, 3) / 1e9, r->name, r->op, r->type, r->n_tokens, r->n_past, r->median_ns / 1e3,
                r->spread_ns / 1e3, (unsigned long long)r->bytes, r->flops, gb_per_s(r), gflops(r), r->share,
-               r->memory_bound ? "memory" : "f32", r->nmse);
+               r->bound, r->nmse);
     }
 }
 
@@ -152,7 +170,8 @@ static bool on_plot(const struct pumice_kernel_row *r)
 static struct axes plot_axes(const struct bench *b)
 {
     struct axes a = {0, 2, 0, 2};
-    if (b->ceilings.f32_flops_per_s > 0) a.y1 = ceil(log10(b->ceilings.f32_flops_per_s / 1e9));
+    for (size_t i = 0; i < COUNT_OF(rates); i++)
+        if (*rate_of(b, i) > 0) a.y1 = fmax(a.y1, ceil(log10(*rate_of(b, i) / 1e9)));
     for (size_t i = 0; i < b->n; i++) {
         const struct pumice_kernel_row *r = &b->rows[i];
         if (!on_plot(r)) continue;
@@ -181,10 +200,10 @@ static void plot_grid(FILE *f, const struct axes *a)
     fprintf(f, "<text transform='translate(20 %d) rotate(-90)' text-anchor='middle'>GFLOP/s</text>\n", PLOT_H / 2);
 }
 
-/* min(bandwidth x intensity, peak) over the plot's width. */
-static void plot_roof(FILE *f, const struct bench *b, const struct axes *a)
+/* min(bandwidth x intensity, peak) over the plot's width, for one kind of arithmetic (peak 0: bandwidth alone). */
+static void plot_roof(FILE *f, const struct bench *b, const struct axes *a, double peak, const char *name)
 {
-    const double slope = b->ceilings.bytes_per_s / 1e9, top = b->ceilings.f32_flops_per_s / 1e9;
+    const double slope = b->ceilings.bytes_per_s / 1e9, top = peak / 1e9;
     fputs("<polyline class='roof' points='", f);
     for (int i = 0; i <= 200; i++) {
         const double x = pow(10, a->x0 + (a->x1 - a->x0) * i / 200);
@@ -193,6 +212,8 @@ static void plot_roof(FILE *f, const struct bench *b, const struct axes *a)
         if (log10(y) >= a->y0 && log10(y) <= a->y1) fprintf(f, "%.1f,%.1f ", plot_x(a, x), plot_y(a, y));
     }
     fputs("'/>\n", f);
+    if (top > 0)
+        fprintf(f, "<text x='%d' y='%.1f' text-anchor='end'>%s</text>\n", PLOT_W - PLOT_RIGHT - 4, plot_y(a, top) - 4, name);
 }
 
 static const char *const plot_colours[] = {"#1b6ca8", "#c0392b", "#27865a", "#8e44ad", "#b8860b", "#555555"};
@@ -219,7 +240,9 @@ static enum pumice_status write_plot(const struct bench *b, const char *path)
             "<rect width='100%%' height='100%%' fill='white'/><text x='%d' y='28' font-size='15'>%s</text>\n",
             PLOT_W, PLOT_H, PLOT_LEFT, title);
     plot_grid(f, &a);
-    plot_roof(f, b, &a);
+    plot_roof(f, b, &a, *rate_of(b, 0), rates[0].name);
+    for (size_t i = 1; i < COUNT_OF(rates); i++)
+        if (*rate_of(b, i) > 0) plot_roof(f, b, &a, *rate_of(b, i), rates[i].name);
     for (size_t i = 0; i < b->n; i++) {
         const struct pumice_kernel_row *r = &b->rows[i];
         if (!on_plot(r)) continue;

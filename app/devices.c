@@ -28,6 +28,7 @@ static cJSON *device_json(const struct pumice_device_info *d)
     add_number(o, "max_storage_range_bytes", d->max_storage_range_bytes);
     cJSON_AddNumberToObject(o, "subgroup_size", d->subgroup_size);
     cJSON_AddNumberToObject(o, "shared_memory_bytes", d->shared_memory_bytes);
+    cJSON_AddStringToObject(o, "features", d->features);
     cJSON_AddBoolToObject(o, "usable", d->usable);
     cJSON_AddBoolToObject(o, "chosen", d->chosen);
     (void)json_add_text(o, "reason", d->reason, str_of(d->reason).n);
@@ -49,6 +50,7 @@ static void device_text(const struct pumice_device_info *d)
     }
     printf("     memory %s, largest allocation %s, storage buffer range %s, subgroup %u, shared memory %s\n",
            memory, allocation, range, d->subgroup_size, shared);
+    if (d->features[0] != 0) printf("     %s\n", d->features);
     printf("     Vulkan %s, driver %s, UUID %s\n", d->api, d->driver, d->uuid);
 }
 

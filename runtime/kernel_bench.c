@@ -19,7 +19,8 @@ enum {
     MAX_OPS = 256, /* in a plan */
     N_SAMPLES = 15,
     PEAK_N = 1 << 20,
-    PEAK_ROUNDS = 256
+    PEAK_ROUNDS = 256,
+    PEAK_ROUNDS_MATRIX = 8192 /* so that a matrix unit is busy for longer than it takes to start */
 };
 #define COLD_BYTES        ((uint64_t)256 << 20) /* more than last-level caches have */
 #define COLD_BYTES_HOST   ((uint64_t)96 << 20)
@@ -132,6 +133,12 @@ fail:
 
 /* --- rows -------------------------------------------------------------------------------------------------------------- */
 
+static double *ceiling(struct pumice_ceilings *c, enum arithmetic a)
+{
+    return a == ARITHMETIC_F16 ? &c->f16_flops_per_s : a == ARITHMETIC_INT8 ? &c->int8_ops_per_s
+           : a == ARITHMETIC_MATRIX ? &c->matrix_flops_per_s : &c->f32_flops_per_s;
+}
+
 /* The error at this shape, of fewer rows of the matrix or a shorter past where the reference would take too long. */
 static enum pumice_status error_of(struct bench *b, struct kernel_row row, double *nmse)
 {
@@ -182,8 +189,9 @@ static enum pumice_status bench_row(struct bench *b, const struct kernel_row *ro
     out.bytes = op_bytes(&ops[0], row->past);
     out.flops = op_flops(&ops[0], row->past);
     const double memory_ns = b->ceilings.bytes_per_s > 0 ? (double)out.bytes * 1e9 / b->ceilings.bytes_per_s : 0;
-    const double compute_ns = b->ceilings.f32_flops_per_s > 0 ? out.flops * 1e9 / b->ceilings.f32_flops_per_s : 0;
-    out.memory_bound = memory_ns >= compute_ns;
+    const enum arithmetic arithmetic = device->calls->arithmetic_of ? device->calls->arithmetic_of(device, &ops[0]) : ARITHMETIC_F32;
+    const double rate = *ceiling(&b->ceilings, arithmetic), compute_ns = rate > 0 ? out.flops * 1e9 / rate : 0;
+    out.bound = memory_ns >= compute_ns ? "memory" : arithmetic_name(arithmetic);
     out.share = MAX(memory_ns, compute_ns) / out.median_ns;
 fail:
     if (row->kind == OP_MATMUL && call.op[0].y.bytes && call.y && call.op[0].y.memory != call.y->buf[0].memory)
@@ -279,9 +287,13 @@ static enum pumice_status measure_ceilings(struct bench *b)
     TRY(measure(d, &copy, 1, &ns, &spread));
     b->ceilings.bytes_per_s = (double)op_bytes(&copy, 0) * 1e9 / ns;
     if (b->ceilings.device.kind == PUMICE_DEVICE_CPU) goto fail; /* its own kernels are not made of such loops */
-    const struct op peak = {.kind = OP_PEAK, .label = "peak", .x = x, .y = y, .D = b->host ? PEAK_N / 16 : PEAK_N, .rounds = PEAK_ROUNDS};
-    TRY(measure(d, &peak, 1, &ns, &spread));
-    b->ceilings.f32_flops_per_s = op_flops(&peak, 0) * 1e9 / ns;
+    for (enum arithmetic a = 0; a < ARITHMETIC_N; a++) {
+        if (a != ARITHMETIC_F32 && !(d->calls->has_arithmetic && d->calls->has_arithmetic(d, a))) continue;
+        const struct op peak = {.kind = OP_PEAK, .label = "peak", .arithmetic = a, .x = x, .y = y, .D = b->host ? PEAK_N / 64 : PEAK_N,
+                                .rounds = b->host || a != ARITHMETIC_MATRIX ? PEAK_ROUNDS : PEAK_ROUNDS_MATRIX};
+        TRY(measure(d, &peak, 1, &ns, &spread));
+        *ceiling(&b->ceilings, a) = op_flops(&peak, 0) * 1e9 / ns;
+    }
 fail:
     d->calls->buffer_destroy(d, &x);
     d->calls->buffer_destroy(d, &y);

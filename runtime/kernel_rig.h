@@ -4,8 +4,9 @@
  * Inputs have outliers of x20 so that a softmax or a scale that is wrong shows; buffers lie at non-zero offsets between
  * guard bands; outputs are filled with NaN before. Compared by normalised mean square error and largest difference.
  *
- * A back end that rounds activations is tested in two steps, so that no limit needs to be loose: the rounded row against
- * ROUNDING_LIMIT, and the product against the reference's product of the rounded rows. */
+ * A back end that rounds activations is tested in two steps, so that no limit needs to be loose: the rounded row against the
+ * limit that the back end states, and the product against the reference's product of the rounded rows. Where kernels
+ * round weights, too, the reference gets rounded ones. */
 #ifndef PUMICE_KERNEL_RIG_H
 #define PUMICE_KERNEL_RIG_H
 
@@ -19,6 +20,7 @@ struct kernel_row {
     bool neighbours, factors; /* of RoPE */
     uint32_t x_row;
     enum pumice_kv kv; /* of attention and what writes the caches */
+    enum arithmetic arithmetic; /* of OP_PEAK */
     double limit;  /* of the NMSE */
 };
 
@@ -45,6 +47,7 @@ struct kernel_rig {
     struct arena arena;
     float factors[128]; /* of RoPE, E <= 256 */
     uint64_t random;
+    bool halves; /* this row's tested kernel rounds weights */
     struct kernel_twin twins[KERNEL_MAX_TWINS];
     uint32_t n_twins;
     double error, power, max_abs;

@@ -13,6 +13,12 @@ const char *op_kind_name(enum op_kind kind)
     return (unsigned)kind < OP_N_KINDS ? names[kind] : "?";
 }
 
+const char *arithmetic_name(enum arithmetic a)
+{
+    static const char *const names[ARITHMETIC_N] = {"f32", "f16", "int8", "matrix"};
+    return (unsigned)a < ARITHMETIC_N ? names[a] : "?";
+}
+
 static enum pumice_status record(struct plan *p, const struct op *op) { return p->backend->calls->record(p, op); }
 
 enum pumice_status op_embed(struct plan *p, const char *label, const struct weight *table, struct buf step, struct buf y,
@@ -98,7 +104,7 @@ double op_flops(const struct op *op, uint32_t past)
     switch (op->kind) {
     case OP_MATMUL: return 2 * T * D * op->w->n;
     case OP_ATTENTION: return 4 * T * op->H * op->E * ((double)past + (T + 1) / 2);
-    case OP_PEAK: return 16 * D * op->rounds;
+    case OP_PEAK: return (op->arithmetic == ARITHMETIC_INT8 ? 64 : 16) * D * op->rounds;
     default: return 0;
     }
 }

@@ -56,8 +56,18 @@ enum mem_use {
     MEM_READBACK /* host reads it after a run */
 };
 
-/* OP_PEAK is part of no model and has no builder; the kernel benchmark records it to measure what a device can compute:
- * y[i] = sum over j < 8 of a_j after `rounds` times a_j = a_j * 0.75 + 0.25, from a_j = x[i] + j, for D elements. */
+/* What a device can compute with, each with a ceiling of its own. */
+enum arithmetic {
+    ARITHMETIC_F32,
+    ARITHMETIC_F16,    /* halves, two in a word */
+    ARITHMETIC_INT8,   /* dot products of four 8-bit integers in a word */
+    ARITHMETIC_MATRIX, /* cooperative matrices of halves */
+    ARITHMETIC_N
+};
+
+/* OP_PEAK is part of no model and has no builder; the kernel benchmark records it to measure what a device can compute in
+ * op.arithmetic, for D elements. F32, F16: y[i] = sum over j < 8 of a_j after `rounds` times a_j = a_j * 0.75 + 0.25, from
+ * a_j = x[i] + j. The others: at the head of shaders/peak_dot.comp, peak_matrix.comp. */
 enum op_kind {
     OP_EMBED, OP_RMS_NORM, OP_MATMUL, OP_QK_NORM_ROPE_KV, OP_BIAS_ROPE_KV, OP_ATTENTION, OP_SWIGLU, OP_COPY,
     OP_PEAK, OP_N_KINDS
@@ -80,6 +90,7 @@ struct op {
     uint32_t T, D, H, G, E, rounds;
     uint32_t x_row; /* first row of x */
     bool add;       /* y += instead of y = */
+    enum arithmetic arithmetic; /* OP_PEAK */
     float eps, scale;
     struct rope rope;
 };
@@ -168,8 +179,15 @@ struct backend_calls {
     /* Changes with the device, its driver and our kernels: what was found right stays right while it is the same. NULL: no
      * need to ask. */
     uint64_t (*identity)(const struct backend *b);
-    /* Turns a row x[k] into what op_matmul multiplies with w: integer kernels round it. For tests; NULL: nothing. */
-    enum pumice_status (*round_input)(struct backend *b, const struct weight *w, float *x);
+    /* Whether OP_PEAK can be recorded with it. NULL: F32 alone. */
+    bool (*has_arithmetic)(const struct backend *b, enum arithmetic a);
+    /* What the op's multiplications are made with: the ceiling that its kernel has. NULL: F32. */
+    enum arithmetic (*arithmetic_of)(const struct backend *b, const struct op *op);
+    /* Turns rows x[n_rows, k] into what op_matmul of T tokens multiplies with w: some kernels round it. *limit: the NMSE that
+     * a row may then have, 0 = unchanged. For tests; NULL: nothing. */
+    enum pumice_status (*round_input)(struct backend *b, const struct weight *w, uint32_t T, float *x, uint32_t n_rows, double *limit);
+    /* Whether op_matmul of T tokens rounds decoded weights of that type to halves. For tests; NULL: never. */
+    bool (*rounds_weights)(const struct backend *b, uint32_t type, uint32_t T);
 };
 /* First member of each back end's own struct. */
 struct backend {
@@ -181,6 +199,7 @@ struct plan {
 };
 
 const char *op_kind_name(enum op_kind kind); /* "matmul" */
+const char *arithmetic_name(enum arithmetic a); /* "f32", "f16", "int8", "matrix" */
 /* Bytes the op reads and writes when run with `past` tokens in the cache, for GB/s. */
 uint64_t op_bytes(const struct op *op, uint32_t past);
 /* Additions and multiplications of its formula, for GFLOP/s; 0 for ops that only move or whose functions dominate. */

@@ -113,6 +113,7 @@ struct pumice_device_info {
     uint32_t subgroup_size, shared_memory_bytes;
     bool usable, chosen;
     char reason[256];     /* why it was chosen, or not, or cannot be used */
+    char features[128];   /* "16-bit floats, 8-bit dot products, cooperative matrices 16x16x16": what prefill may use; "": nothing */
 };
 /* Lists every device, best first, the CPU back end last. `wanted` as in pumice_engine_params.device. *n in:
  * capacity of out, out: number of devices. A missing Vulkan loader is not an error. */
@@ -252,10 +253,11 @@ struct pumice_perf_row {
 /* Sums since the engine was opened with .perf; *n in: capacity, out: rows. */
 void pumice_engine_perf(const struct pumice_engine *engine, struct pumice_perf_row *rows, size_t *n);
 
-/* What a device can do at most, measured: bytes read and written by a copy, f32 operations. 0 = not measured. */
+/* What a device can do at most, measured: bytes read and written by a copy; operations in f32, with pairs of halves, with dot
+ * products of four 8-bit integers, with cooperative matrices of halves. 0 = the device has none, or (CPU) not measured. */
 struct pumice_ceilings {
     struct pumice_device_info device; /* of which */
-    double bytes_per_s, f32_flops_per_s;
+    double bytes_per_s, f32_flops_per_s, f16_flops_per_s, int8_ops_per_s, matrix_flops_per_s;
 };
 struct pumice_kernel_row {
     char name[96];        /* "matmul Q4_K T=1 N=4096 K=2560" */
@@ -265,7 +267,7 @@ struct pumice_kernel_row {
     double flops;
     double median_ns, spread_ns; /* spread: half the distance between the quartiles */
     double share;         /* of the ceiling that binds: 1 = no faster is possible */
-    bool memory_bound;    /* which one that is */
+    const char *bound;    /* static: which one that is: "memory", "f32", "f16", "int8" or "matrix" */
     double nmse;          /* against the reference; NaN: wrong beyond measure */
 };
 /* Measures the device's ceilings, then every kernel at the shapes of `model`, or (NULL) of a name: "qwen3-4b",

@@ -70,8 +70,17 @@ static const struct kernel_row table[] = {
     {.kind = OP_SWIGLU, .T = 1, .K = 1, .limit = 1e-12},
     {.kind = OP_SWIGLU, .T = 3, .K = 3071, .limit = 1e-12},
     {.kind = OP_PEAK, .K = 1000, .past = 5, .limit = 1e-12},
+    {.kind = OP_PEAK, .arithmetic = ARITHMETIC_F16, .K = 1000, .past = 5, .limit = 1e-6},
+    {.kind = OP_PEAK, .arithmetic = ARITHMETIC_INT8, .K = 1000, .past = 5, .limit = 0},
+    {.kind = OP_PEAK, .arithmetic = ARITHMETIC_MATRIX, .K = 1024, .past = 64, .limit = 1e-10},
     {.kind = OP_COPY, .K = 1001, .limit = 0},
 };
+
+/* Rows of arithmetic that the device lacks are not. */
+static bool can_run(const struct backend *b, const struct kernel_row *row)
+{
+    return row->arithmetic == ARITHMETIC_F32 || (b->calls->has_arithmetic && b->calls->has_arithmetic(b, row->arithmetic));
+}
 
 enum pumice_status kernel_table_run(struct backend *tested, const char *only, uint64_t seed,
                                     void (*report)(void *user, const struct pumice_selftest_row *row), void *user,
@@ -88,7 +97,7 @@ enum pumice_status kernel_table_run(struct backend *tested, const char *only, ui
         for (size_t i = 0; i < COUNT_OF(table); i++) {
             struct pumice_selftest_row row = {0};
             kernel_name(&table[i], variant, row.name, sizeof row.name);
-            if (only && !strstr(row.name, only)) continue;
+            if ((only && !strstr(row.name, only)) || !can_run(tested, &table[i])) continue;
             rig.random = seed + i * 1000003;
             TRY(kernel_run_row(&rig, &table[i], &row));
             (*n_rows)++;

@@ -18,6 +18,7 @@
 #define PUSH_EMBED 1
 #define PUSH_RMS_NORM 1
 #define PUSH_MATMUL 1
+#define PUSH_ROUND 1
 #define PUSH_QK_NORM_ROPE_KV 1
 #define PUSH_BIAS_ROPE_KV 1
 #define PUSH_ATTENTION 1
@@ -51,6 +52,16 @@ PUSH_BEGIN(matmul)
     U32 groups_x;  /* workgroups a line of the grid */
     U32 add;       /* 1: y += */
     U32 address_lo, address_hi; /* of the part, where weights are reached by address */
+    U32 x_words, x_tokens; /* of rounded x: words a token, tokens (round_*.comp); x_at is then where its scales begin */
+PUSH_END
+#endif
+
+#ifdef PUSH_ROUND
+PUSH_BEGIN(round)
+    U32 k, T;     /* of x */
+    U32 x_at;     /* first float of x */
+    U32 x_words;  /* words a rounded token */
+    U32 scale_at; /* word of the first scale, behind the rounded tokens */
 PUSH_END
 #endif
 

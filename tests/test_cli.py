@@ -564,7 +564,8 @@ class BenchKernels(Case):
         self.assertRegex(text, r"ceilings: copy \d")
         self.assertRegex(text, r"\| swiglu T=1 K=3072 +\| +\d")
         one = json.loads(self.ok(pumice(*args, "-o", "json")))
-        for name in ("device", "driver", "vulkan", "pumice", "date", "copy_gb_per_s"):
+        for name in ("device", "driver", "vulkan", "pumice", "date", "copy_gb_per_s", "f32_gflop_per_s", "f16_gflop_per_s",
+                     "int8_gop_per_s", "matrix_gflop_per_s"):
             self.assertIn(name, one)
         for k in one["kernels"]:
             self.assertEqual(k["op"], "swiglu")

@@ -350,6 +350,33 @@ static void test_small_device(void)
     device_hook = NULL;
 }
 
+/* A whole prompt with each way to compute that the device has: rounded activations are those of the right op, in the right
+ * place, whatever comes between. */
+static void test_variants(void)
+{
+    struct rig r, reference;
+    float logits[512], want[512];
+    const char *name = "";
+    REQUIRE(rig_open(&reference, GGUF_T_Q4_K, "reference") == PUMICE_OK, "%s", pumice_error());
+    sync_ok(&reference, 40);
+    copy_logits(&reference, want);
+    for (uint32_t v = 0; name; v++) {
+        REQUIRE(rig_open(&r, GGUF_T_Q4_K, gpu_name) == PUMICE_OK, "%s", pumice_error());
+        struct backend *b = r.engine->backend;
+        name = b->calls->variant(b, v);
+        if (name) {
+            sync_ok(&r, 40);
+            copy_logits(&r, logits);
+            const enum matmul_family family = ((struct gpu_backend *)b)->tuning.family;
+            const double error = nmse(logits, want, r.model->h.V), limit = family == MATMUL_DOT ? 5e-3 : family == MATMUL_TILED ? 1e-6 : 1e-4;
+            CHECK(error < limit, "%s: nmse %g", name, error);
+            printf("%s: nmse %.1e\n", name, error);
+        }
+        rig_close(&r);
+    }
+    rig_close(&reference);
+}
+
 /* The pipeline cache: written, read back, and ignored when it is damaged. */
 static void test_cache(void)
 {
@@ -518,7 +545,7 @@ int main(int argc, char **argv)
         void (*run)(void);
         bool every_arch;
     } tests[] = {{"layers", test_layers, true},  {"session", test_session, true},    {"save", test_save, true},
-                 {"small", test_small_device, true}, {"memory", test_memory, false}, {"lost", test_lost, false},
+                 {"small", test_small_device, true}, {"variants", test_variants, true}, {"memory", test_memory, false}, {"lost", test_lost, false},
                  {"failures", test_failures, false}, {"cache", test_cache, false},
                  {"fit", test_fit, false},            {"first", test_first_use, false}};
     if (getenv("PUMICE_TEST_DEVICE")) gpu_name = getenv("PUMICE_TEST_DEVICE");

@@ -215,15 +215,24 @@ static enum pumice_status reserve_partials(struct cpu_backend *b, uint64_t n)
     return PUMICE_OK;
 }
 
-static enum pumice_status round_input(struct backend *base, const struct weight *w, float *x)
+/* NMSE of a row rounded to 8 bits by blocks of 32: each error is at most half a step, max / 254, and 32 max^2 is at most 32
+ * times the block's sum of squares. Typical rows have a tenth of it. */
+static const double rounding_limit = 32.0 / (254.0 * 254.0) * 1.001;
+
+static enum pumice_status round_input(struct backend *base, const struct weight *w, uint32_t T, float *x, uint32_t n_rows, double *limit)
 {
     enum pumice_status st = PUMICE_OK;
     struct cpu_backend *b = cpu_of(base);
+    (void)T;
+    *limit = 0;
     if (!w->parts->packed) return PUMICE_OK;
+    *limit = rounding_limit;
     TRY(reserve_input(b, 1, w->k));
     const struct cpu_input in = cpu_input_of(b, 1, w->k);
-    b->kernels->round_input(x, w->k, 0, &in);
-    for (uint32_t i = 0; i < w->k; i++) x[i] = in.d[i / CPU_BLOCK] * (float)in.q[i];
+    for (uint32_t r = 0; r < n_rows; r++, x += w->k) {
+        b->kernels->round_input(x, w->k, 0, &in);
+        for (uint32_t i = 0; i < w->k; i++) x[i] = in.d[i / CPU_BLOCK] * (float)in.q[i];
+    }
 fail:
     return st;
 }
@@ -353,12 +362,17 @@ static void destroy(struct backend *base)
     mem_free(b);
 }
 
+static bool has_arithmetic(const struct backend *b, enum arithmetic a)
+{
+    return a == ARITHMETIC_F32 || ((const struct cpu_backend *)b)->reference; /* which knows every formula */
+}
+
 static const struct backend_calls calls = {
     .destroy = destroy, .buffer_create = buffer_create, .buffer_destroy = buffer_destroy, .buffer_write = buffer_write,
     .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
     .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_run = plan_run, .plan_destroy = plan_destroy,
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens,
-    .variant = variant, .round_input = round_input,
+    .variant = variant, .has_arithmetic = has_arithmetic, .round_input = round_input,
     .weight_bytes = weight_bytes};
 
 enum pumice_status cpu_backend_create(const struct backend_options *options, struct backend **out)

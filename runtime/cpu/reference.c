@@ -168,6 +168,29 @@ static void swiglu(void *user, uint32_t thread, uint64_t begin, uint64_t end)
     }
 }
 
+/* The formulas are at ops.h and at the heads of the shaders. */
+static float peak_dot(int32_t x, uint32_t rounds)
+{
+    static const int8_t c[4] = {1, -2, 3, -4};
+    uint32_t sum = 0;
+    for (uint32_t j = 0; j < 8; j++) {
+        uint32_t a = (uint32_t)x + j;
+        for (uint32_t r = 0; r < rounds; r++) {
+            uint32_t dot = 0;
+            for (int i = 0; i < 4; i++) dot += (uint32_t)((int32_t)(int8_t)(a >> 8 * i & 0xff) * c[i]);
+            a += dot;
+        }
+        sum += a;
+    }
+    return (float)(sum & 0xffff);
+}
+
+static float peak_matrix(float x, uint32_t rounds)
+{
+    const double v = floor(fmin(fmax((double)x, -1), 1) * 64) / 64;
+    return (float)(8 * (rounds * v * v) + 28);
+}
+
 static void peak(void *user, uint32_t thread, uint64_t begin, uint64_t end)
 {
     const struct job *j = user;
@@ -175,7 +198,12 @@ static void peak(void *user, uint32_t thread, uint64_t begin, uint64_t end)
     float *y = cpu_host(j->b, j->op->y);
     (void)thread;
     for (uint64_t i = begin; i < end; i++) {
+        int32_t bits;
         double sum = 0;
+        memcpy(&bits, &x[i], sizeof bits);
+        if (j->op->arithmetic == ARITHMETIC_INT8) y[i] = peak_dot(bits, j->op->C);
+        if (j->op->arithmetic == ARITHMETIC_MATRIX) y[i] = peak_matrix(x[0], j->op->C);
+        if (j->op->arithmetic != ARITHMETIC_F32 && j->op->arithmetic != ARITHMETIC_F16) continue;
         for (int c = 0; c < 8; c++) {
             double a = (double)x[i] + c;
             for (uint32_t r = 0; r < j->op->rounds; r++) a = a * 0.75 + 0.25;

@@ -10,6 +10,8 @@ static const struct gpu_backend *gpu_of_const(const struct backend *b) { return 
 
 /* --- tuning ------------------------------------------------------------------------------------------------ */
 
+static bool can_dot(const struct device_limits *l) { return l->features.dot && l->max_lanes >= MATMUL_DOT_LANES; }
+
 /* SPEED.md has the measurements behind these. */
 static struct gpu_tuning tuning_for(const struct device_limits *l)
 {
@@ -21,13 +23,18 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
                                    .max_cols = 8, .matmul_from = 9, .norm_lanes = 128, .head_lanes = 64,
                                    .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic,
                                    .split_slices = 64, .split_lanes = 128, .split_join = true,
-                                   .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 128, .tile_shared_bytes = 48 << 10};
+                                   .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 128, .tile_shared_bytes = 48 << 10,
+                                   .family = l->features.matrix.m ? MATMUL_MATRIX
+                                             : l->features.dot_accelerated && can_dot(l) ? MATMUL_DOT : MATMUL_TILED};
     return l->software ? software : gpu;
 }
 
-/* Variants 1.. force each side of every choice, so that all are tested on any device. */
+/* Variants 1.. force each side of every choice, so that all are tested on any device that can. */
 static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu_tuning *t)
 {
+    enum { FAMILIES = 8, MATRICES = 10 }; /* those that need a feature; without it the next ones move up */
+    if (i >= FAMILIES && !can_dot(l)) i += MATRICES - FAMILIES;
+    if (i >= MATRICES && !l->features.matrix.m) return false;
     const struct gpu_tuning share = {.name = "share", .layout = {1, 4}, .lanes = 32, .rows = 2, .max_cols = 8, .norm_lanes = 128,
                                      .head_lanes = 64, .attention_lanes = 64, .split_slices = 64, .split_lanes = 128,
                                      .split_join = true, .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 128,
@@ -50,6 +57,12 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
             t->by_address = l->buffer_address; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){8, 2};
             t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 8: t->name = "dot"; t->matmul_from = 2; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 9: t->name = "dot 16 rows"; t->matmul_from = 1; t->family = MATMUL_DOT; t->max_rows = 16; t->layout = (struct layout){8, 2};
+            t->norm_lanes = 24; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 10: t->name = "matrix"; t->matmul_from = 2; t->family = MATMUL_MATRIX; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 11: t->name = "matrix 16 rows"; t->matmul_from = 1; t->family = MATMUL_MATRIX; t->max_rows = 16; t->layout = (struct layout){8, 2};
+            t->shared_reduce = true; return true;
     default: return false;
     }
 }
@@ -65,7 +78,8 @@ static const char *variant(struct backend *b, uint32_t i)
 
 static uint32_t chunk_tokens(const struct backend *b)
 {
-    return gpu_of_const(b)->device.physical.limits.software ? 32 : 256;
+    const struct gpu_backend *g = gpu_of_const(b);
+    return g->device.physical.limits.software ? 32 : g->tuning.family == MATMUL_MATRIX ? 512 : 256;
 }
 
 /* --- memory -------------------------------------------------------------------------------------------------- */
@@ -208,6 +222,7 @@ static uint64_t identity(const struct backend *b)
     uint64_t h = hash_bytes(p->uuid, sizeof p->uuid, 0);
     h = hash_bytes(p->driver_uuid, sizeof p->driver_uuid, h);
     h = hash_bytes(p->info.driver, strlen(p->info.driver), h);
+    h = hash_bytes(p->info.features, strlen(p->info.features), h); /* older validation layers hide some */
     h = hash_bytes(&p->properties.driverVersion, sizeof p->properties.driverVersion, h);
     for (size_t i = 0; i < spirv_n_kernels; i++) h = hash_bytes(spirv_kernels[i].words, spirv_kernels[i].bytes, h);
     return h;
@@ -241,12 +256,35 @@ static void destroy(struct backend *b)
     mem_free(g);
 }
 
+static bool has_arithmetic(const struct backend *b, enum arithmetic a)
+{
+    const struct device_features *f = &gpu_of_const(b)->device.physical.limits.features;
+    return a == ARITHMETIC_F16 ? f->half : a == ARITHMETIC_INT8 ? f->dot : a == ARITHMETIC_MATRIX ? f->matrix.m != 0 : true;
+}
+
+static enum arithmetic arithmetic_of(const struct backend *b, const struct op *op)
+{
+    return op->kind == OP_MATMUL ? matmul_family_arithmetic(matmul_family_for(gpu_of_const(b), op->w->type, op->T)) : ARITHMETIC_F32;
+}
+
+static enum pumice_status round_input(struct backend *b, const struct weight *w, uint32_t T, float *x, uint32_t n_rows, double *limit)
+{
+    return matmul_round_input(gpu_of(b), w, T, x, n_rows, limit);
+}
+
+static bool rounds_weights(const struct backend *b, uint32_t type, uint32_t T)
+{
+    return matmul_rounds_weights(gpu_of_const(b), type, T);
+}
+
 static const struct backend_calls calls = {
     .destroy = destroy, .buffer_create = buffer_create, .buffer_destroy = buffer_destroy, .buffer_write = buffer_write,
     .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
     .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_run = plan_run, .plan_destroy = plan_destroy,
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens, .variant = variant,
-    .identity = identity, .memory = backend_memory, .weight_bytes = weight_bytes};
+    .identity = identity, .memory = backend_memory, .weight_bytes = weight_bytes, .has_arithmetic = has_arithmetic,
+    .arithmetic_of = arithmetic_of, .round_input = round_input,
+    .rounds_weights = rounds_weights};
 
 #ifdef PUMICE_VALIDATE_DEFAULT
 static const enum validation default_validation = VALIDATE_IF_PRESENT;
@@ -267,9 +305,9 @@ enum pumice_status gpu_backend_create(const struct backend_options *options, str
     TRY(memory_init(&g->memory, &g->device));
     TRY(pipelines_init(&g->pipelines, &g->device));
     g->tuning = tuning_for(&g->device.physical.limits);
-    log_line(PUMICE_LOG_INFO, "%s (%s), Vulkan %s, subgroup %u, kernels: %s", g->device.physical.info.name,
+    log_line(PUMICE_LOG_INFO, "%s (%s), Vulkan %s, subgroup %u, kernels: %s, prefill: %s", g->device.physical.info.name,
              g->device.physical.info.driver, g->device.physical.info.api, g->device.physical.limits.subgroup_size,
-             g->tuning.name);
+             g->tuning.name, g->tuning.matmul_from ? matmul_family_name(g->tuning.family) : "as decode");
     *out = &g->base;
     return PUMICE_OK;
 fail:

@@ -18,7 +18,10 @@
  *   bufferDeviceAddress          weights without binding limits            windowed bindings (parts of rows)
  *   maxStorageBufferRange        (>= 128 MiB is mandatory)                 matrices are split by rows into parts
  *   timestamps                   --perf                                    --perf shows host time only
- * fp16 arithmetic, 8- and 16-bit storage, integer dot product and cooperative matrices are not needed. */
+ *   shaderFloat16                prefill by halves                         f32 tiles
+ *   shaderIntegerDotProduct      prefill by 8-bit integers                 halves or f32 tiles
+ *   VK_KHR_cooperative_matrix    prefill by matrix units                   8-bit integers, halves or f32 tiles
+ * 8- and 16-bit storage is not needed. */
 
 enum { API_FLOOR = VK_API_VERSION_1_2 };
 
@@ -78,18 +81,19 @@ static VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlag
     return VK_FALSE;
 }
 
-static bool has_layer(PFN_vkGetInstanceProcAddr get, const char *name)
+/* The Vulkan version the layer knows, 0 without it. */
+static uint32_t has_layer(PFN_vkGetInstanceProcAddr get, const char *name)
 {
     PFN_vkEnumerateInstanceLayerProperties enumerate =
         (PFN_vkEnumerateInstanceLayerProperties)(void *)get(NULL, "vkEnumerateInstanceLayerProperties");
-    uint32_t n = 0;
-    bool found = false;
-    if (!enumerate || enumerate(&n, NULL) < 0 || n == 0) return false;
+    uint32_t n = 0, version = 0;
+    if (!enumerate || enumerate(&n, NULL) < 0 || n == 0) return 0;
     VkLayerProperties *list = mem_calloc(n, sizeof *list);
     if (list && enumerate(&n, list) >= 0)
-        for (uint32_t i = 0; i < n; i++) found |= strcmp(list[i].layerName, name) == 0;
+        for (uint32_t i = 0; i < n; i++)
+            if (strcmp(list[i].layerName, name) == 0) version = list[i].specVersion;
     mem_free(list);
-    return found;
+    return version;
 }
 
 static bool has_instance_extension(PFN_vkGetInstanceProcAddr get, const char *layer, const char *name)
@@ -130,7 +134,8 @@ enum pumice_status instance_open(struct instance *in, enum validation validation
                                          "--device cpu");
         goto fail;
     }
-    const bool validate = validation != VALIDATE_OFF && has_layer(get, layer);
+    if (validation != VALIDATE_OFF) in->layer_version = has_layer(get, layer);
+    const bool validate = in->layer_version != 0;
     if (validation == VALIDATE_ON && !validate) {
         st = err_set(PUMICE_UNSUPPORTED, "the Vulkan validation layers are not installed; install "
                                          "vulkan-validationlayers or switch validation off");
@@ -167,6 +172,9 @@ enum pumice_status instance_open(struct instance *in, enum validation validation
         goto fail;                                                                                           \
     }
     VK_INSTANCE_CALLS(LOAD)
+#undef LOAD
+#define LOAD(name) in->vk.name = (PFN_vk##name)(void *)get(in->handle, "vk" #name);
+    VK_INSTANCE_EXTRA_CALLS(LOAD)
 #undef LOAD
     in->validating = validate;
     if (validate && in->debug_utils) {
@@ -269,6 +277,7 @@ static void describe(struct instance *in, VkPhysicalDevice handle, struct physic
         .max_storage_range = l->maxStorageBufferRange, .max_allocation = p11.maxMemoryAllocationSize,
         .storage_align = MAX(l->minStorageBufferOffsetAlignment, 16), .subgroup_size = p11.subgroupSize,
         .shared_bytes = l->maxComputeSharedMemorySize, .max_groups_x = l->maxComputeWorkGroupCount[0],
+        .max_lanes = MIN(l->maxComputeWorkGroupInvocations, l->maxComputeWorkGroupSize[0]),
         .timestamp_ns = l->timestampPeriod,
         .subgroup_arithmetic = (p11.subgroupSupportedOperations & wanted) == wanted &&
                                (p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT),
@@ -290,6 +299,13 @@ static void describe(struct instance *in, VkPhysicalDevice handle, struct physic
     else
         info->usable = true;
     if (d->timestamp_bits == 0) d->timestamp_ns = 0;
+    struct extension_list extensions;
+    extensions_read(&in->vk, handle, &extensions);
+    features_find(&in->vk, handle, &extensions, &p->properties, &d->features);
+    extensions_free(&extensions);
+    if (in->validating && in->layer_version < VK_MAKE_API_VERSION(0, 1, 3, 255)) /* the layers would take them for errors */
+        memset(&d->features.matrix, 0, sizeof d->features.matrix);
+    features_text(&d->features, info->features, sizeof info->features);
 }
 
 static bool contains(const char *text, const char *part)
@@ -359,18 +375,6 @@ fail:
 
 /* --- logical device ----------------------------------------------------------------------------------- */
 
-static bool has_extension(struct device *d, const char *name)
-{
-    uint32_t n = 0;
-    bool found = false;
-    if (d->instance.vk.EnumerateDeviceExtensionProperties(d->physical.handle, NULL, &n, NULL) < 0 || n == 0) return false;
-    VkExtensionProperties *list = mem_calloc(n, sizeof *list);
-    if (list && d->instance.vk.EnumerateDeviceExtensionProperties(d->physical.handle, NULL, &n, list) >= 0)
-        for (uint32_t i = 0; i < n; i++) found |= strcmp(list[i].extensionName, name) == 0;
-    mem_free(list);
-    return found;
-}
-
 static enum pumice_status pick(struct device *d, const char *wanted)
 {
     enum pumice_status st = PUMICE_OK;
@@ -402,22 +406,25 @@ void (*device_hook)(struct device *d);
 enum pumice_status device_open(const char *wanted, enum validation validation, struct device *d)
 {
     enum pumice_status st = PUMICE_OK;
+    struct extension_list have = {0};
+    struct feature_chain chain;
     memset(d, 0, sizeof *d);
     TRY(instance_open(&d->instance, validation));
     TRY(pick(d, wanted));
+    extensions_read(&d->instance.vk, d->physical.handle, &have);
     const float priority = 1.0f;
     const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                            .queueFamilyIndex = d->physical.queue_family, .queueCount = 1,
                                            .pQueuePriorities = &priority};
-    const VkPhysicalDeviceVulkan12Features f12 = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .timelineSemaphore = VK_TRUE,
-        .bufferDeviceAddress = d->physical.limits.buffer_address ? VK_TRUE : VK_FALSE};
-    const char *extensions[2];
+    const char *extensions[2 + FEATURES_MAX_EXTENSIONS];
     uint32_t n_extensions = 0;
-    d->physical.limits.memory_budget = has_extension(d, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
+    d->physical.limits.memory_budget = extensions_have(&have, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     if (d->physical.limits.memory_budget) extensions[n_extensions++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
-    if (has_extension(d, "VK_KHR_portability_subset")) extensions[n_extensions++] = "VK_KHR_portability_subset";
-    const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &f12,
+    if (extensions_have(&have, "VK_KHR_portability_subset")) extensions[n_extensions++] = "VK_KHR_portability_subset";
+    features_enable(&d->physical.limits.features, &have, &chain, extensions, &n_extensions);
+    chain.v12.timelineSemaphore = VK_TRUE;
+    chain.v12.bufferDeviceAddress = d->physical.limits.buffer_address;
+    const VkDeviceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO, .pNext = &chain.v12,
                                      .queueCreateInfoCount = 1, .pQueueCreateInfos = &queue,
                                      .enabledExtensionCount = n_extensions, .ppEnabledExtensionNames = extensions};
     VK_TRY(d->instance.vk.CreateDevice(d->physical.handle, &info, NULL, &d->handle));
@@ -436,8 +443,10 @@ enum pumice_status device_open(const char *wanted, enum validation validation, s
 #undef LOAD
     d->vk.GetDeviceQueue(d->handle, d->physical.queue_family, 0, &d->queue);
     if (device_hook) device_hook(d);
+    extensions_free(&have);
     return PUMICE_OK;
 fail:
+    extensions_free(&have);
     device_close(d);
     return st;
 }

@@ -5,7 +5,7 @@
 #ifndef PUMICE_DEVICE_H
 #define PUMICE_DEVICE_H
 
-#include "vk.h"
+#include "features.h"
 
 enum { DEVICE_MAX = 32 };
 
@@ -17,12 +17,14 @@ struct device_limits {
     uint32_t subgroup_size;
     uint32_t shared_bytes;
     uint32_t max_groups_x;
+    uint32_t max_lanes;           /* of a workgroup */
     float timestamp_ns;           /* ns a tick, 0 = no timestamps */
     uint32_t timestamp_bits;
     bool subgroup_arithmetic;     /* subgroup reductions in compute */
     bool buffer_address;
     bool software;                /* a CPU driver: lane-per-row kernels, no barriers in hot loops */
     bool memory_budget;           /* VK_EXT_memory_budget: the driver says what is free */
+    struct device_features features; /* beyond what pumice needs */
     bool unified;                 /* device-local memory is host memory: weights are written in place */
 };
 
@@ -33,6 +35,7 @@ struct instance {
     PFN_vkDestroyDebugUtilsMessengerEXT destroy_messenger;
     struct vk_instance_calls vk;
     bool debug_utils, validating;
+    uint32_t layer_version;            /* Vulkan version that the validation layers know */
     uint32_t n_validation_errors;      /* atomic enough: written by the callback in our own calls */
     char first_validation_error[1024];
 };

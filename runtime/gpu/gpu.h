@@ -14,6 +14,8 @@ struct gpu_tuning {
     uint32_t rows;          /* matvec: rows a workgroup, when lanes share them */
     uint32_t max_cols;      /* matvec: tokens at once */
     uint32_t matmul_from;   /* tokens from which on the tiled matmul is used; 0 = never */
+    enum matmul_family family; /* of the tiled matmul, where the weight's type has a kernel of it */
+    uint32_t max_rows;      /* a workgroup, of those families; 0 = as suits T */
     bool by_address;        /* weights by address rather than by binding */
     bool shared_reduce;     /* reductions through shared memory */
     uint32_t norm_lanes, head_lanes, attention_lanes;

@@ -98,6 +98,8 @@ static enum pumice_status matmul(struct gpu_backend *g, struct recorder *r, cons
 {
     enum pumice_status st = PUMICE_OK;
     const bool tiled = g->tuning.matmul_from && op->T >= g->tuning.matmul_from;
+    const enum matmul_family family = matmul_family_for(g, op->w->type, op->T);
+    if (family != MATMUL_TILED) return matmul_rounded_record(g, r, op, family);
     for (uint32_t i = 0; i < op->w->n_parts; i++) TRY(matmul_part(g, r, op, &op->w->parts[i], tiled));
 fail:
     return st;
@@ -200,12 +202,16 @@ fail:
 static enum pumice_status peak(struct gpu_backend *g, struct recorder *r, const struct op *op)
 {
     enum pumice_status st = PUMICE_OK;
-    const uint32_t lanes = g->tuning.norm_lanes;
+    static const char *const kernels[ARITHMETIC_N] = {"peak", "peak_half", "peak_dot", "peak_matrix"};
+    const struct device_features *f = &g->device.physical.limits.features;
+    const bool matrix = op->arithmetic == ARITHMETIC_MATRIX;
+    const uint32_t subgroup = matrix ? f->subgroup_pinned : 0, lanes = matrix ? 4 * subgroup : g->tuning.norm_lanes;
     const struct peak_push push = {.n = op->D, .rounds = op->rounds};
-    const uint32_t spec[] = {lanes};
+    const uint32_t spec[] = {lanes, 0, 0, 0, 0, f->matrix.m, f->matrix.n, f->matrix.k};
     struct dispatch d = {.bindings = {in(op->x), out(op->y)}, .push = &push, .groups = {0, 0, 1}, .flops = op_flops(op, 0)};
-    grid(g, groups(push.n, lanes), &d.groups[0], &d.groups[1]);
-    TRY(pipeline_get(&g->pipelines, "peak", 2, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+    grid(g, groups(push.n, matrix ? 4 * f->matrix.m * f->matrix.n : lanes), &d.groups[0], &d.groups[1]);
+    TRY(pipeline_get_pinned(&g->pipelines, kernels[op->arithmetic], 2, sizeof push, spec, matrix ? COUNT_OF(spec) : 1, subgroup,
+                            &d.pipeline));
     TRY(recorder_dispatch(r, &d));
 fail:
     return st;
@@ -227,6 +233,7 @@ enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const s
     case OP_COPY: TRY(recorder_copy(r, op->x, op->y, op->x.bytes)); break;
     case OP_N_KINDS: break;
     }
+    matmul_rounded_after(r, op);
     TRY(recorder_op_end(r));
 fail:
     return st;

@@ -129,9 +129,12 @@ static enum pumice_status create(struct pipelines *ps, const struct spirv_kernel
     VK_TRY(d->vk.CreateShaderModule(d->handle, &code, NULL, &module));
     const VkSpecializationInfo spec = {.mapEntryCount = p->n_spec, .pMapEntries = entries, .dataSize = p->n_spec * 4,
                                        .pData = p->spec};
+    const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size = {
+        .sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO, .requiredSubgroupSize = p->subgroup};
     const VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO, .layout = p->layout,
-        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .stage = VK_SHADER_STAGE_COMPUTE_BIT,
+        .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO, .pNext = p->subgroup ? &size : NULL,
+                  .flags = p->subgroup ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT : 0u, .stage = VK_SHADER_STAGE_COMPUTE_BIT,
                   .module = module, .pName = "main", .pSpecializationInfo = &spec}};
     VK_TRY(d->vk.CreateComputePipelines(d->handle, ps->cache, 1, &info, NULL, &p->handle));
     device_name(d, VK_OBJECT_TYPE_PIPELINE, (uint64_t)p->handle, "%s", kernel->name);
@@ -143,8 +146,14 @@ fail:
 enum pumice_status pipeline_get(struct pipelines *ps, const char *kernel, uint32_t n_bindings, uint32_t push_bytes,
                                 const uint32_t *spec, uint32_t n_spec, const struct pipeline **out)
 {
+    return pipeline_get_pinned(ps, kernel, n_bindings, push_bytes, spec, n_spec, 0, out);
+}
+
+enum pumice_status pipeline_get_pinned(struct pipelines *ps, const char *kernel, uint32_t n_bindings, uint32_t push_bytes,
+                                       const uint32_t *spec, uint32_t n_spec, uint32_t subgroup, const struct pipeline **out)
+{
     for (struct pipeline *p = ps->first; p; p = p->next)
-        if (p->n_spec == n_spec && memcmp(p->spec, spec, n_spec * 4) == 0 && strcmp(p->kernel, kernel) == 0) {
+        if (p->n_spec == n_spec && p->subgroup == subgroup && memcmp(p->spec, spec, n_spec * 4) == 0 && strcmp(p->kernel, kernel) == 0) {
             *out = p;
             return PUMICE_OK;
         }
@@ -156,6 +165,7 @@ enum pumice_status pipeline_get(struct pipelines *ps, const char *kernel, uint32
     p->n_spec = n_spec;
     p->n_bindings = n_bindings;
     p->push_bytes = push_bytes;
+    p->subgroup = subgroup;
     memcpy(p->spec, spec, n_spec * 4);
     const enum pumice_status st = create(ps, code, p);
     if (st != PUMICE_OK) {

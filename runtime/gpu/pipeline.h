@@ -7,12 +7,13 @@
 
 #include "device.h"
 
-enum { PIPELINE_MAX_SPEC = 8, PIPELINE_MAX_BINDINGS = 10 };
+enum { PIPELINE_MAX_SPEC = 12, PIPELINE_MAX_BINDINGS = 10 };
 
 struct pipeline {
     const char *kernel;
     uint32_t spec[PIPELINE_MAX_SPEC], n_spec;
     uint32_t n_bindings, push_bytes;
+    uint32_t subgroup; /* lanes a subgroup must have; 0: the driver chooses */
     VkDescriptorSetLayout set_layout;
     VkPipelineLayout layout;
     VkPipeline handle;
@@ -34,5 +35,8 @@ void pipelines_fini(struct pipelines *ps); /* writes the disk cache when pipelin
 /* spec[i] becomes specialization constant i (0 = lanes a workgroup). Fails UNSUPPORTED for an unknown kernel. */
 enum pumice_status pipeline_get(struct pipelines *ps, const char *kernel, uint32_t n_bindings, uint32_t push_bytes,
                                 const uint32_t *spec, uint32_t n_spec, const struct pipeline **out);
+/* The same with subgroups of exactly that many lanes, all full: features.subgroup_pinned, which spec[0] is a multiple of. */
+enum pumice_status pipeline_get_pinned(struct pipelines *ps, const char *kernel, uint32_t n_bindings, uint32_t push_bytes,
+                                       const uint32_t *spec, uint32_t n_spec, uint32_t subgroup, const struct pipeline **out);
 
 #endif

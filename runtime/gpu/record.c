@@ -33,6 +33,7 @@ void recorder_fini(struct recorder *r)
 {
     struct device *d = r->device;
     if (!d) return;
+    matmul_rounded_fini(r);
     for (uint32_t i = 0; i < r->n_pools; i++) d->vk.DestroyDescriptorPool(d->handle, r->pools[i], NULL);
     if (r->queries) d->vk.DestroyQueryPool(d->handle, r->queries, NULL);
     if (r->command_pool) d->vk.DestroyCommandPool(d->handle, r->command_pool, NULL); /* frees the command buffers */

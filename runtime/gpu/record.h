@@ -5,11 +5,12 @@
 #ifndef PUMICE_RECORD_H
 #define PUMICE_RECORD_H
 
+#include "matmul.h"
 #include "memory.h"
 #include "pipeline.h"
 #include "queue.h"
 
-enum { RECORD_MAX_TRACKED = 64, RECORD_MAX_POOLS = 64, RECORD_POOL_SETS = 512, RECORD_MAX_COMMANDS = 256 };
+enum { RECORD_MAX_TRACKED = 64, RECORD_MAX_POOLS = 64, RECORD_POOL_SETS = 512, RECORD_MAX_COMMANDS = 1024 };
 
 struct binding {
     struct buf buf;
@@ -50,6 +51,7 @@ struct recorder {
     uint32_t n_barriers, n_dispatches;
     bool perf;
     VkQueryPool queries;
+    struct matmul_rounded rounded;
     uint32_t n_queries; /* one before the first op, one after each */
 };
 

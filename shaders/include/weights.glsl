@@ -98,6 +98,12 @@ void block_load(uint base, uint b, uint k, out vec4 w[8])
         [[unroll]] for (uint j = 0u; j < 4u; j++) w[4u * i + j] = d * signed_bytes_of(q[j]);
     }
 }
+void block_ints(uint base, uint b, uint k, out ivec4 q[2], out vec2 s, out vec2 m)
+{
+    s = vec2(half_load(base, k / 4u, b));
+    m = vec2(0.0);
+    [[unroll]] for (uint i = 0u; i < 2u; i++) q[i] = ivec4(words_load4(base, b * 8u + i * 4u));
+}
 #else
 // 4-bit types: word i of a block holds weights 8i..8i+3 in the low nibbles of its bytes, 8i+4..8i+7 in the high ones.
 // High bits: Q5_K one word a block, bit j of byte c = bit 4 of weight 4j + c; Q6_K two words, bits 2j.. of byte c of
@@ -185,10 +191,9 @@ void scales_load(uint base, uint b, uint k, uvec4 head, out vec2 s, out vec2 m)
     m = 32.0 * s;
 #endif
 }
-void block_load_of(uvec4 head, uint base, uint b, uint k, out vec4 w[8])
+// The integers of a block: byte c of q[g] = q of weight 4g + c, unsigned.
+void quants_load(uint base, uint b, uint k, out uint quants[8])
 {
-    vec2 s, m;
-    scales_load(base, b, k, head, s, m);
 #if defined(W_Q2_K) || defined(W_Q3_K)
     const uvec2 pairs = words_load2(base, b * 2u);
 #else
@@ -214,6 +219,17 @@ void block_load_of(uvec4 head, uint base, uint b, uint k, out vec4 w[8])
 #elif defined(W_Q6_K)
         q4 |= ((high[g / 4u] >> (2u * (g & 3u))) & 0x03030303u) << 4;
 #endif
+        quants[g] = q4;
+    }
+}
+void block_load_of(uvec4 head, uint base, uint b, uint k, out vec4 w[8])
+{
+    vec2 s, m;
+    uint quants[8];
+    scales_load(base, b, k, head, s, m);
+    quants_load(base, b, k, quants);
+    [[unroll]] for (uint g = 0u; g < 8u; g++) {
+        const uint q4 = quants[g];
 #if defined(W_IQ4_NL) || defined(W_IQ4_XS)
         w[g] = s[g / 4u] * vec4(iq4[q4 & 15u], iq4[(q4 >> 8) & 15u], iq4[(q4 >> 16) & 15u], iq4[q4 >> 24]);
 #else
@@ -227,6 +243,28 @@ void block_load(uint base, uint b, uint k, out vec4 w[8])
     block_load_of(head_load(base, b / SUPER, k), base, b, k, w);
 #else
     block_load_of(uvec4(0u), base, b, k, w);
+#endif
+}
+// The block as integers for packed dot products: weight 4g + c = s[g / 4] * (signed byte c of q[g / 4][g % 4]) - m[g / 4].
+void block_ints(uint base, uint b, uint k, out ivec4 q[2], out vec2 s, out vec2 m)
+{
+    uint quants[8];
+#ifdef SUPER
+    scales_load(base, b, k, head_load(base, b / SUPER, k), s, m);
+#else
+    scales_load(base, b, k, uvec4(0u), s, m);
+#endif
+    quants_load(base, b, k, quants);
+    [[unroll]] for (uint g = 0u; g < 8u; g++) {
+#if defined(W_IQ4_NL) || defined(W_IQ4_XS)
+        const ivec4 t = ivec4(iq4[quants[g] & 15u], iq4[(quants[g] >> 8) & 15u], iq4[(quants[g] >> 16) & 15u], iq4[quants[g] >> 24]);
+        q[g / 4u][g % 4u] = (t.x & 255) | (t.y & 255) << 8 | (t.z & 255) << 16 | t.w << 24;
+#else
+        q[g / 4u][g % 4u] = int(quants[g]);
+#endif
+    }
+#if defined(W_IQ4_NL) || defined(W_IQ4_XS)
+    m = vec2(0.0);
 #endif
 }
 #endif

@@ -1,0 +1,241 @@
+/* matmul: see matmul.h. Formulas, mapping and numerics are at the head of each shader. */
+#include "gpu.h"
+
+#include "../../shaders/push.h"
+#include "../gguf.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* K is padded to whole steps of the kernels: 4 blocks of 32 at most. */
+enum { K_STEP = 128, LANES = 256 };
+
+const char *matmul_family_name(enum matmul_family family)
+{
+    static const char *const names[] = {"f32 tiles", "8-bit dot products", "cooperative matrices"};
+    return names[family];
+}
+
+enum arithmetic matmul_family_arithmetic(enum matmul_family family)
+{
+    return family == MATMUL_MATRIX ? ARITHMETIC_MATRIX : family == MATMUL_DOT ? ARITHMETIC_INT8 : ARITHMETIC_F32;
+}
+
+enum matmul_family matmul_family_for(const struct gpu_backend *g, uint32_t type, uint32_t T)
+{
+    const struct gpu_tuning *t = &g->tuning;
+    if (!t->matmul_from || T < t->matmul_from || t->by_address || type == GGUF_T_F32) return MATMUL_TILED;
+    if (t->family == MATMUL_DOT && (type == GGUF_T_F16 || type == GGUF_T_BF16)) return MATMUL_TILED;
+    return t->family;
+}
+
+static uint32_t groups(uint64_t n, uint64_t each) { return (uint32_t)((n + each - 1) / each); }
+
+/* --- rounded activations ------------------------------------------------------------------------------------------------ */
+
+static bool same(struct buf a, struct buf b) { return a.memory == b.memory && a.offset == b.offset && a.bytes == b.bytes; }
+
+/* A buffer of at least that many bytes that lives as long as the recorder. */
+static enum pumice_status reserve(struct recorder *r, uint64_t bytes)
+{
+    struct matmul_rounded *m = &r->rounded;
+    if (m->n_bufs && m->bufs[m->n_bufs - 1].bytes >= bytes) return PUMICE_OK;
+    if (m->n_bufs == MATMUL_MAX_ROUNDED)
+        return err_set(PUMICE_UNSUPPORTED, "a step of this model rounds activations of too many sizes; use --device cpu");
+    const enum pumice_status st = memory_create(r->memory, MEM_SCRATCH, bytes, "rounded activations", &m->bufs[m->n_bufs]);
+    if (st == PUMICE_OK) m->n_bufs++;
+    return st;
+}
+
+void matmul_rounded_fini(struct recorder *r)
+{
+    for (uint32_t i = 0; i < r->rounded.n_bufs; i++) memory_destroy(r->memory, &r->rounded.bufs[i]);
+    r->rounded.n_bufs = 0;
+}
+
+void matmul_rounded_after(struct recorder *r, const struct op *op)
+{
+    const struct buf x = r->rounded.x, y = op->y;
+    const bool apart = op->kind == OP_MATMUL && (x.memory != y.memory || x.offset + x.bytes <= y.offset || y.offset + y.bytes <= x.offset);
+    if (!apart) r->rounded.family = MATMUL_TILED;
+}
+
+/* Rows x_row .. x_row + T of x as the family reads them, in the last of r->rounded.bufs. */
+static enum pumice_status round_rows(struct gpu_backend *g, struct recorder *r, enum matmul_family family, struct buf x, uint32_t x_row,
+                                     uint32_t T, uint32_t k)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct matmul_rounded *m = &r->rounded;
+    if (m->family == family && same(m->x, x) && m->x_row == x_row && m->T == T && m->k == k) return PUMICE_OK;
+    m->family = MATMUL_TILED;
+    const bool bytes = family == MATMUL_DOT;
+    const uint32_t padded = groups(k, K_STEP) * K_STEP, words = bytes ? padded / 4 : padded / 2, lanes = g->tuning.norm_lanes;
+    const uint32_t scale_words = bytes ? padded / 32 * 2 : 1;
+    TRY(reserve(r, (uint64_t)T * (words + scale_words) * 4));
+    const struct round_push push = {.k = k, .T = T, .x_at = x_row * k, .x_words = words, .scale_at = T * words};
+    const uint32_t spec[] = {lanes};
+    struct dispatch d = {.bindings = {{.buf = x}, {.buf = m->bufs[m->n_bufs - 1], .write = true}}, .push = &push, .groups = {T, 1, 1}};
+    if (bytes) d.groups[0] = groups(padded / 32, lanes), d.groups[1] = T;
+    TRY(pipeline_get(&g->pipelines, bytes ? "round_bytes" : g->tuning.shared_reduce ? "round_half_shared" : "round_half", 2, sizeof push, spec, COUNT_OF(spec),
+                     &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+    m->family = family;
+    m->x = x;
+    m->x_row = x_row;
+    m->T = T;
+    m->k = k;
+    m->words = words;
+    m->scale_at = push.scale_at;
+fail:
+    return st;
+}
+
+/* Element i of rounded token t, out of the buffer's words. */
+static float rounded_value(const struct matmul_rounded *m, const uint32_t *words, uint32_t t, uint32_t i)
+{
+    const uint32_t *token = words + (uint64_t)t * m->words;
+    float scale;
+    if (m->family == MATMUL_DOT) {
+        memcpy(&scale, &words[m->scale_at + (t * (m->words / 8) + i / 32) * 2], 4);
+        return scale * (float)(int8_t)(token[i / 4] >> (8 * (i & 3)) & 0xff);
+    }
+    memcpy(&scale, &words[m->scale_at + t], 4);
+    return scale * f32_of_f16((uint16_t)(token[i / 2] >> (16 * (i & 1))));
+}
+
+enum pumice_status matmul_round_input(struct gpu_backend *g, const struct weight *w, uint32_t T, float *x, uint32_t n_rows,
+                                      double *limit)
+{
+    enum pumice_status st = PUMICE_OK;
+    const enum matmul_family family = matmul_family_for(g, w->type, T);
+    const uint64_t bytes = (uint64_t)n_rows * w->k * 4;
+    struct recorder r = {0};
+    struct buf from = {0};
+    uint32_t *words = NULL;
+    *limit = 0;
+    if (family == MATMUL_TILED) return PUMICE_OK;
+    TRY(memory_create(&g->memory, MEM_SCRATCH, bytes, "activations to round", &from));
+    TRY(memory_write(&g->memory, from, 0, x, bytes));
+    TRY(recorder_init(&r, &g->device, &g->memory, false));
+    TRY(recorder_op_begin(&r, "round"));
+    TRY(round_rows(g, &r, family, from, 0, n_rows, w->k));
+    TRY(recorder_op_end(&r));
+    TRY(recorder_finish(&r));
+    TRY(recorder_run(&r, NULL));
+    const struct buf to = r.rounded.bufs[0];
+    words = mem_alloc((size_t)to.bytes);
+    if (!words) TRY(err_memory("rounded activations", to.bytes));
+    TRY(memory_read(&g->memory, to, 0, words, to.bytes));
+    for (uint32_t t = 0; t < n_rows; t++)
+        for (uint32_t i = 0; i < w->k; i++) x[(uint64_t)t * w->k + i] = rounded_value(&r.rounded, words, t, i);
+    /* half of the last of 11 bits; half a step of max / 127, where 32 max^2 is at most 32 times a block's sum of squares */
+    *limit = family == MATMUL_DOT ? 32.0 / (254.0 * 254.0) * 1.001 : ldexp(1.0, -22);
+fail:
+    mem_free(words);
+    recorder_fini(&r);
+    memory_destroy(&g->memory, &from);
+    return st;
+}
+
+bool matmul_rounds_weights(const struct gpu_backend *g, uint32_t type, uint32_t T)
+{
+    return matmul_family_for(g, type, T) == MATMUL_MATRIX && type != GGUF_T_F16;
+}
+
+/* --- cooperative matrices ------------------------------------------------------------------------------------------------- */
+
+/* What a workgroup does; sub_* to blocks for cooperative matrices alone. */
+struct shape {
+    uint32_t rows, cols, sub_rows, sub_cols, slices, blocks, lanes;
+};
+
+static uint64_t shape_shared_bytes(const struct shape *s) { return (uint64_t)(s->rows + s->cols) * (4 * s->blocks + 1) * 16; }
+
+/* As many tokens a workgroup as there are, up to 128; as many rows as leave each core of the device a workgroup. Then the tile
+ * is cut for the subgroups, down to 2 x 2 matrices each; what subgroups are left take slices of K. */
+static struct shape matrix_shape(const struct gpu_backend *g, uint32_t n_rows, uint32_t T)
+{
+    const struct device_limits *l = &g->device.physical.limits;
+    const uint32_t subgroup = l->features.subgroup_pinned, n_sub = MAX(1u, MIN((uint32_t)LANES, l->max_lanes) / subgroup);
+    const uint32_t m = l->features.matrix.m, n = l->features.matrix.n, k = l->features.matrix.k, most = g->tuning.max_rows;
+    struct shape s = {.rows = 128, .cols = T > 64 ? 128 : T > 32 ? 64 : 32, .slices = 1};
+    for (;;) {
+        s.blocks = s.rows + s.cols <= 96 ? 4 : 2;
+        const bool few = (uint64_t)groups(n_rows, s.rows) * groups(T, s.cols) < l->features.n_cores;
+        if (s.rows <= 16 || (shape_shared_bytes(&s) <= l->shared_bytes && !few && (!most || s.rows <= most))) break;
+        s.rows /= 2;
+    }
+    while (s.cols > 32 && shape_shared_bytes(&s) > l->shared_bytes) s.cols /= 2;
+    uint32_t places = 1;
+    s.sub_rows = s.rows;
+    s.sub_cols = s.cols;
+    while (2 * places <= n_sub && s.sub_rows * s.sub_cols > 4 * m * n) {
+        const bool halve_cols = s.sub_cols >= s.sub_rows;
+        if (halve_cols && s.sub_cols > n) s.sub_cols /= 2;
+        else if (s.sub_rows > m) s.sub_rows /= 2;
+        else break;
+        places *= 2;
+    }
+    while (2 * s.slices * places <= n_sub && s.blocks * 32 / (2 * s.slices) >= MAX(k, 16u)) s.slices *= 2;
+    /* each subgroup leaves a matrix of sums in shared memory at the end */
+    while (s.slices > 1 && (uint64_t)s.slices * places * m * n * 4 > shape_shared_bytes(&s)) s.slices /= 2;
+    s.lanes = places * s.slices * subgroup;
+    return s;
+}
+
+/* Specialization constants of matmul_matrix.comp from 3 on. */
+static uint32_t matrix_spec(const struct gpu_backend *g, const struct shape *s, uint32_t *spec)
+{
+    const struct device_features *f = &g->device.physical.limits.features;
+    const uint32_t list[] = {s->rows, s->cols, f->matrix.m, f->matrix.n, f->matrix.k, s->sub_rows / f->matrix.m, s->sub_cols / f->matrix.n,
+                             s->blocks, s->slices};
+    memcpy(spec, list, sizeof list);
+    return COUNT_OF(list);
+}
+
+/* --- packed dot products ---------------------------------------------------------------------------------------------------- */
+
+static struct shape dot_shape(const struct gpu_backend *g, uint32_t n_rows, uint32_t T)
+{
+    const uint32_t n_cores = g->device.physical.limits.features.n_cores, most = g->tuning.max_rows;
+    struct shape s = {.rows = 64, .cols = T > 32 ? 64 : T > 16 ? 32 : 16, .lanes = MATMUL_DOT_LANES};
+    while (s.rows > 16 && ((most && s.rows > most) || (uint64_t)groups(n_rows, s.rows) * groups(T, s.cols) < n_cores)) s.rows /= 2;
+    return s;
+}
+
+/* --- both --------------------------------------------------------------------------------------------------------------------- */
+
+static enum pumice_status part_record(struct gpu_backend *g, struct recorder *r, const struct op *op, enum matmul_family family,
+                                      const struct weight_part *part)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct device_limits *l = &g->device.physical.limits;
+    const struct matmul_rounded *x = &r->rounded;
+    const bool matrix = family == MATMUL_MATRIX;
+    const struct shape s = matrix ? matrix_shape(g, part->n, op->T) : dot_shape(g, part->n, op->T);
+    const uint32_t k = op->w->k;
+    uint32_t spec[PIPELINE_MAX_SPEC] = {s.lanes, part->layout.rows, part->layout.vec, s.rows, s.cols};
+    const uint32_t n_spec = matrix ? 3 + matrix_spec(g, &s, spec + 3) : 5;
+    const uint32_t n_groups = groups(part->n, s.rows), groups_x = MIN(n_groups, MIN(l->max_groups_x, 65535u));
+    const struct matmul_push push = {.rows = part->n, .k = k, .row_words = (uint32_t)layout_row_words(op->w->type, k), .x_at = x->scale_at,
+                                     .y_at = part->row0, .n = op->w->n, .T = op->T, .groups_x = groups_x, .add = op->add,
+                                     .x_words = x->words, .x_tokens = op->T};
+    struct dispatch d = {.bindings = {{.buf = part->buf}, {.buf = x->bufs[x->n_bufs - 1]}, {.buf = op->y, .write = true}}, .push = &push,
+                         .groups = {groups_x, groups(n_groups, groups_x), groups(op->T, s.cols)}, .flops = 2.0 * part->n * k * op->T};
+    char name[64];
+    snprintf(name, sizeof name, "%s_%s", matrix ? "matmul_matrix" : "matmul_dot", layout_suffix(op->w->type));
+    TRY(pipeline_get_pinned(&g->pipelines, name, 3, sizeof push, spec, n_spec, matrix ? l->features.subgroup_pinned : 0, &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
+enum pumice_status matmul_rounded_record(struct gpu_backend *g, struct recorder *r, const struct op *op, enum matmul_family family)
+{
+    enum pumice_status st = PUMICE_OK;
+    TRY(round_rows(g, r, family, op->x, op->x_row, op->T, op->w->k));
+    for (uint32_t i = 0; i < op->w->n_parts; i++) TRY(part_record(g, r, op, family, &op->w->parts[i]));
+fail:
+    return st;
+}
