@@ -14,9 +14,10 @@ static const struct gpu_backend *gpu_of_const(const struct backend *b) { return 
 static struct gpu_tuning tuning_for(const struct device_limits *l)
 {
     const uint32_t subgroup = MAX(4u, MIN(l->subgroup_size, 128u));
-    const struct gpu_tuning software = {.name = "lane per row", .layout = {8, 2}, .lane_rows = true, .lanes = 8, .rows = 1,
-                                        .max_cols = 8, .norm_lanes = 8, .head_lanes = 8, .attention_lanes = 8,
-                                        .shared_reduce = !l->subgroup_arithmetic};
+    const uint32_t lanes = subgroup < 8 ? 4 : subgroup < 16 ? 8 : 16; /* of software: one vector register */
+    const struct gpu_tuning software = {.name = "lane per row", .layout = {lanes, 2}, .lane_rows = true, .lanes = lanes,
+                                        .rows = 1, .max_cols = 8, .norm_lanes = lanes, .head_lanes = lanes,
+                                        .attention_lanes = lanes, .shared_reduce = !l->subgroup_arithmetic};
     const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {1, 4}, .lanes = MAX(32u, subgroup), .rows = 2,
                                    .max_cols = 8, .matmul_from = 9, .norm_lanes = 128, .head_lanes = 64,
                                    .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic};
@@ -46,12 +47,22 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
     }
 }
 
+/* Cuts what a device may not have down to its limits. */
+static struct gpu_tuning within(const struct device_limits *l, struct gpu_tuning t)
+{
+    uint32_t *const lanes[] = {&t.lanes, &t.norm_lanes, &t.head_lanes, &t.attention_lanes};
+    for (size_t i = 0; i < COUNT_OF(lanes); i++) *lanes[i] = MIN(*lanes[i], l->max_lanes);
+    t.shared_reduce |= !l->subgroup_arithmetic;
+    t.by_address &= l->buffer_address;
+    return t;
+}
+
 static const char *variant(struct backend *b, uint32_t i)
 {
     struct gpu_backend *g = gpu_of(b);
     struct gpu_tuning t;
     if (!tuning_variant(&g->device.physical.limits, i, &t)) return NULL;
-    g->tuning = t;
+    g->tuning = within(&g->device.physical.limits, t);
     return t.name;
 }
 
@@ -257,7 +268,7 @@ enum pumice_status gpu_backend_create(const struct backend_options *options, str
     TRY(queue_init(&g->device));
     TRY(memory_init(&g->memory, &g->device));
     TRY(pipelines_init(&g->pipelines, &g->device));
-    g->tuning = tuning_for(&g->device.physical.limits);
+    g->tuning = within(&g->device.physical.limits, tuning_for(&g->device.physical.limits));
     log_line(PUMICE_LOG_INFO, "%s (%s), Vulkan %s, subgroup %u, kernels: %s", g->device.physical.info.name,
              g->device.physical.info.driver, g->device.physical.info.api, g->device.physical.limits.subgroup_size,
              g->tuning.name);

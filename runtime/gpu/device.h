@@ -7,7 +7,11 @@
 
 #include "vk.h"
 
-enum { DEVICE_MAX = 32 };
+enum {
+    DEVICE_MAX = 32,
+    DEVICE_MIN_BINDINGS = 10, /* what a kernel may bind */
+    DEVICE_MAX_ALIGN = 256    /* bindings are aligned for any device */
+};
 
 /* What the rest of gpu/ asks about a device; filled once. */
 struct device_limits {
@@ -16,7 +20,10 @@ struct device_limits {
     uint64_t storage_align;       /* offset alignment of bindings, a power of two */
     uint32_t subgroup_size;
     uint32_t shared_bytes;
-    uint32_t max_groups_x;
+    uint32_t max_groups_x, max_groups_yz; /* workgroups a dispatch */
+    uint32_t max_lanes;           /* of a workgroup */
+    uint32_t max_push_bytes, max_bindings; /* of a kernel; bindings: storage buffers */
+    bool timeline;                /* timeline semaphores */
     float timestamp_ns;           /* ns a tick, 0 = no timestamps */
     uint32_t timestamp_bits;
     bool subgroup_arithmetic;     /* subgroup reductions in compute */
@@ -73,7 +80,7 @@ enum pumice_status device_open(const char *wanted, enum validation validation, s
 void device_close(struct device *d);
 
 /* Tests only: called by device_open when limits and table are filled; may replace entries (to make calls fail) and shrink
- * limits (to act as a smaller device). */
+ * limits (to act as a smaller device). What the device then lacks is refused as if it had been so from the start. */
 extern void (*device_hook)(struct device *d);
 
 /* Names an object for debuggers and validation messages; nothing without VK_EXT_debug_utils. */

@@ -168,6 +168,14 @@ fail:
     return st;
 }
 
+static enum pumice_status check_groups(const struct device *d, const struct pipeline *p, const uint32_t groups[3])
+{
+    const struct device_limits *l = &d->physical.limits;
+    if (groups[0] <= l->max_groups_x && groups[1] <= l->max_groups_yz && groups[2] <= l->max_groups_yz) return PUMICE_OK;
+    return err_set(PUMICE_UNSUPPORTED, "kernel %s wants %u x %u x %u workgroups, %s runs %u x %u x %u; use --device cpu", p->kernel,
+                   groups[0], groups[1], groups[2], d->physical.info.name, l->max_groups_x, l->max_groups_yz, l->max_groups_yz);
+}
+
 enum pumice_status recorder_dispatch(struct recorder *r, const struct dispatch *x)
 {
     enum pumice_status st = PUMICE_OK;
@@ -178,6 +186,7 @@ enum pumice_status recorder_dispatch(struct recorder *r, const struct dispatch *
     struct range ranges[PIPELINE_MAX_BINDINGS];
     bool write[PIPELINE_MAX_BINDINGS];
     VkDescriptorSet set = VK_NULL_HANDLE;
+    TRY(check_groups(d, p, x->groups));
     TRY(new_set(r, p, &set));
     for (uint32_t i = 0; i < p->n_bindings; i++) {
         const struct binding *b = &x->bindings[i];
