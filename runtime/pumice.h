@@ -75,6 +75,7 @@ struct pumice_model_info {
     const char *architecture; /* "qwen3", "qwen2", "llama", or one that cannot run */
     const char *type;         /* the type most weights have: "Q4_K" */
     uint64_t n_params, file_bytes, weight_bytes;
+    uint64_t token_bytes; /* of the weights that generating one token reads: without an embedding table of its own */
     uint32_t n_vocab, n_context, n_layers, n_embd;
 };
 void pumice_model_get_info(const struct pumice_model *model, struct pumice_model_info *out);
@@ -250,6 +251,9 @@ struct pumice_ceilings {
     struct pumice_device_info device; /* of which */
     double bytes_per_s, f32_flops_per_s;
 };
+/* Takes about a second, and 100 to 300 MB of the device's memory. Fails as an engine does on opening, MEMORY, DEVICE. */
+enum pumice_status pumice_measure_ceilings(const struct pumice_engine_params *params, struct pumice_ceilings *out);
+
 struct pumice_kernel_row {
     char name[96];        /* "matmul Q4_K T=1 N=4096 K=2560" */
     const char *op, *type; /* static; type of the weight, or "" */

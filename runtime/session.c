@@ -166,13 +166,20 @@ static enum pumice_status check_tokens(const struct pumice_session *s, const int
     return PUMICE_OK;
 }
 
+/* Tokens of the next step. The last two steps share what is left: one of few tokens costs almost as much as a full one. */
+static uint32_t step_tokens(size_t left, uint32_t chunk)
+{
+    if (left >= 2 * (size_t)chunk) return chunk;
+    return (uint32_t)(left > chunk ? (left + 1) / 2 : left);
+}
+
 static enum pumice_status compute_rest(struct pumice_session *s, const int32_t *tokens, size_t n,
                                        const struct pumice_sync_callbacks *callbacks)
 {
     enum pumice_status st = PUMICE_OK;
     const size_t first = s->n_kv, total = n - first;
     while (s->n_kv < n) {
-        const uint32_t T = (uint32_t)MIN(n - s->n_kv, (size_t)s->engine->chunk);
+        const uint32_t T = step_tokens(n - s->n_kv, s->engine->chunk);
         if (atomic_load(&s->cancel)) return err_set(PUMICE_CANCELLED, "cancelled after %zu of %zu tokens", s->n_kv - first, total);
         memcpy(s->tokens + s->n_kv, tokens + s->n_kv, T * sizeof *tokens);
         s->n_tokens = s->n_kv + T;

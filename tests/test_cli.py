@@ -539,6 +539,11 @@ class Bench(Case):
             self.assertEqual(len(r["samples_ns"]), 2)
             self.assertAlmostEqual(r["avg_ts"], sum(r["samples_ts"]) / 2, places=3)
             self.assertAlmostEqual(r["samples_ts"][0] * r["samples_ns"][0], (r["n_prompt"] + r["n_gen"]) * 1e9, delta=1e6)
+            prompt = r["n_prompt"] > 0
+            self.assertEqual((r["ttft_warm_ns"] > r["avg_ns"], r["ttft_cold_ns"] > 0, r["token_bytes"] > 0), (prompt, prompt, not prompt))
+            self.assertAlmostEqual(r["gb_per_s"], r["token_bytes"] * r["avg_ts"] / 1e9, places=3)
+            self.assertAlmostEqual(r["bandwidth_share"] * r["device_gb_per_s"], r["gb_per_s"], places=3)
+            self.assertGreater(r["device_gb_per_s"], 0)
             for name in ("model_filename", "model_type", "model_size", "model_n_params", "backends", "avg_ns", "stddev_ns", "stddev_ts"):
                 self.assertIn(name, r)
         lines = [json.loads(l) for l in self.ok(pumice(*args, "-o", "jsonl")).splitlines()]
@@ -546,7 +551,7 @@ class Bench(Case):
         table = list(csv.DictReader(self.ok(pumice(*args, "-o", "csv")).splitlines()))
         self.assertEqual([r["n_prompt"] for r in table], ["8", "16", "0", "8", "16", "0"])
         text = self.ok(pumice(*args))
-        for word in ("pp16 @ d8", "tg4", "t/s", "load ", "device memory"):
+        for word in ("pp16 @ d8", "tg4", "t/s", "load ", "device memory", "first token after", "cold ", "GB a token", "GB/s of a copy"):
             self.assertIn(word, text)
         self.assertEqual({l.count("|") for l in text.splitlines() if l.startswith("|")}, {7})
 
