@@ -190,7 +190,8 @@ enum pumice_status pumice_session_sync(struct pumice_session *session, const int
 enum pumice_status pumice_session_rewind(struct pumice_session *session, size_t n);
 /* Logits [n_vocab] after the last token, f32; NULL when not ready. Valid until the next call that computes. */
 const float *pumice_session_logits(const struct pumice_session *session);
-/* Hash of the bits of the logits computed last: after generate those its last token was drawn from. 0 if none. */
+/* Hash of the bits of the logits computed last: after generate those its last token was drawn from. 0 if
+ * none, or if a step was cancelled. */
 uint64_t pumice_session_logits_hash(const struct pumice_session *session);
 
 enum pumice_stop { PUMICE_STOP_EOS, PUMICE_STOP_LENGTH, PUMICE_STOP_CONTEXT, PUMICE_STOP_CANCELLED };
@@ -216,7 +217,7 @@ struct pumice_generate_result {
 enum pumice_status pumice_session_generate(struct pumice_session *session,
                                            const struct pumice_generate_params *params,
                                            struct pumice_generate_result *result);
-/* Asks a running sync or generate to stop soon. Thread-safe, also from a signal handler. Lasts until that call
+/* Asks a running sync or generate to stop soon: within about 200 ms, also inside a step of the model. Thread-safe, also from a signal handler. Lasts until that call
  * returns; without one running it cancels the next. */
 void pumice_session_cancel(struct pumice_session *session);
 

@@ -119,6 +119,7 @@ static enum pumice_status plan_for(struct pumice_session *s, uint32_t T, struct 
     slot->plan = NULL;
     snprintf(name, sizeof name, "forward T=%u", T);
     TRY(calls->plan_begin(e->backend, name, &plan));
+    plan->cancel = &s->cancel;
     TRY(forward(plan, &e->model->h, &e->weights, &e->activations, &s->kv, s->logits, T));
     TRY(calls->plan_end(plan));
     *slot = (struct session_plan){.plan = plan, .T = T, .used_at = ++s->clock};
@@ -185,6 +186,7 @@ static enum pumice_status compute_rest(struct pumice_session *s, const int32_t *
         s->n_tokens = s->n_kv + T;
         st = run_step(s, T);
         if (st != PUMICE_OK) s->n_tokens = s->n_kv;
+        if (st == PUMICE_CANCELLED) return err_set(st, "cancelled after %zu of %zu tokens", s->n_kv - first, total);
         TRY(st);
         if (callbacks && callbacks->progress && !callbacks->progress(callbacks->user, s->n_kv - first, total))
             return err_set(PUMICE_CANCELLED, "stopped after %zu of %zu tokens", s->n_kv - first, total);
@@ -252,7 +254,10 @@ static enum pumice_status generate(struct pumice_session *s, const struct pumice
         r->stop = PUMICE_STOP_CONTEXT;
         if (s->n_tokens == s->kv.C) break;
         if (!s->logits_ready) {
-            TRY(run_step(s, 1));
+            st = run_step(s, 1);
+            r->stop = PUMICE_STOP_CANCELLED;
+            if (st == PUMICE_CANCELLED) return PUMICE_OK;
+            TRY(st);
             s->stats.decode_tokens++;
         }
         const int32_t id = pumice_sample(&p->sampling, pumice_session_logits(s), V, r->n_tokens, s->scratch);

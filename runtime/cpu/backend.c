@@ -260,6 +260,8 @@ static enum pumice_status plan_run(struct plan *base)
     const struct cpu_plan *p = (const struct cpu_plan *)base;
     struct cpu_backend *b = cpu_of(base->backend);
     for (uint32_t i = 0, n = 1; i < p->n; i += n) {
+        if (base->cancel && atomic_load_explicit(base->cancel, memory_order_relaxed))
+            return err_set(PUMICE_CANCELLED, "cancelled inside a step");
         const uint64_t start = b->perf ? platform_now_ns() : 0;
         if (b->reference) cpu_run_reference(b, &p->ops[i]);
         else n = cpu_run_fast(b, &p->ops[i], p->n - i);

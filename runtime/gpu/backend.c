@@ -155,8 +155,8 @@ static enum pumice_status plan_end(struct plan *p)
         plan->ticks = mem_calloc(plan->recorder.n_queries, sizeof *plan->ticks);
         if (!plan->ticks) st = err_memory("timestamps", plan->recorder.n_queries * sizeof *plan->ticks);
     }
-    log_line(PUMICE_LOG_DEBUG, "plan %s: %u ops, %u dispatches, %u barriers, %u submissions", plan->name, plan->n_ops,
-             plan->recorder.n_dispatches, plan->recorder.n_barriers, plan->recorder.n_commands);
+    log_line(PUMICE_LOG_DEBUG, "plan %s: %u ops, %u dispatches, %u barriers, %u pieces", plan->name, plan->n_ops,
+             plan->recorder.n_dispatches, plan->recorder.n_barriers, plan->recorder.n_pieces);
 fail:
     return st;
 }
@@ -176,11 +176,23 @@ static void add_times(struct gpu_backend *g, const struct gpu_plan *plan)
     }
 }
 
+/* Tokens in the cache, from the step buffer of the first op that reads it. */
+static uint32_t past_of(const struct gpu_plan *plan)
+{
+    uint32_t past = 0;
+    for (uint32_t i = 0; i < plan->n_ops; i++)
+        if (plan->ops[i].step.bytes) {
+            memcpy(&past, memory_host(&gpu_of(plan->base.backend)->memory, plan->ops[i].step), sizeof past);
+            break;
+        }
+    return past;
+}
+
 static enum pumice_status plan_run(struct plan *p)
 {
     enum pumice_status st = PUMICE_OK;
     struct gpu_plan *plan = (struct gpu_plan *)p;
-    TRY(recorder_run(&plan->recorder, plan->ticks));
+    TRY(recorder_run(&plan->recorder, past_of(plan), p->cancel, plan->ticks));
     if (plan->ticks) add_times(gpu_of(p->backend), plan);
 fail:
     return st;

@@ -74,6 +74,7 @@ struct device {
     struct vk_device_calls vk;
     VkSemaphore timeline;    /* queue.c */
     uint64_t timeline_value; /* of the newest submission */
+    double pace;             /* ns an operation, as submissions have shown: pace.h */
     bool lost;               /* sticky: every later submission fails */
 };
 enum pumice_status device_open(const char *wanted, enum validation validation, struct device *d);

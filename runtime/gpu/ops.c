@@ -80,8 +80,7 @@ static enum pumice_status matmul_part(struct gpu_backend *g, struct recorder *r,
     struct matmul_push push = {.rows = part->n, .k = k, .row_words = (uint32_t)layout_row_words(op->w->type, k),
                                .x_at = op->x_row * k, .y_at = part->row0, .n = op->w->n, .T = op->T, .add = op->add,
                                .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32)};
-    struct dispatch d = {.bindings = {in(part->buf), in(op->x), out(op->y)}, .push = &push,
-                         .flops = 2.0 * part->n * k * op->T};
+    struct dispatch d = {.bindings = {in(part->buf), in(op->x), out(op->y)}, .push = &push};
     char name[64];
     kernel_name(name, sizeof name, tiled ? "matmul" : "matvec", layout_suffix(op->w->type),
                 t->by_address ? "_bda" : t->shared_reduce && !tiled ? "_shared" : "");
@@ -178,7 +177,7 @@ static enum pumice_status attention(struct gpu_backend *g, struct recorder *r, c
     const struct attention_push push = {.H = op->H, .G = op->G, .scale = op->scale};
     const uint32_t spec[] = {g->tuning.attention_lanes, op->E};
     struct dispatch d = {.bindings = {in(op->x), in(op->k_cache), in(op->v_cache), in(op->step), out(op->y)}, .push = &push,
-                         .groups = {op->H, op->T, 1}, .flops = 4.0 * op->H * op->T * op->E * (op->C / 2.0)};
+                         .groups = {op->H, op->T, 1}};
     TRY(pipeline_get(&g->pipelines, g->tuning.shared_reduce ? "attention_shared" : "attention", 5, sizeof push, spec,
                      COUNT_OF(spec), &d.pipeline));
     TRY(recorder_dispatch(r, &d));
@@ -206,7 +205,7 @@ static enum pumice_status peak(struct gpu_backend *g, struct recorder *r, const 
     const uint32_t lanes = g->tuning.norm_lanes;
     const struct peak_push push = {.n = op->D, .rounds = op->C};
     const uint32_t spec[] = {lanes};
-    struct dispatch d = {.bindings = {in(op->x), out(op->y)}, .push = &push, .groups = {0, 0, 1}, .flops = op_flops(op, 0)};
+    struct dispatch d = {.bindings = {in(op->x), out(op->y)}, .push = &push, .groups = {0, 0, 1}};
     grid(g, groups(push.n, lanes), &d.groups[0], &d.groups[1]);
     TRY(pipeline_get(&g->pipelines, "peak", 2, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
     TRY(recorder_dispatch(r, &d));
@@ -230,7 +229,7 @@ enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const s
     case OP_COPY: TRY(recorder_copy(r, op->x, op->y, op->x.bytes)); break;
     case OP_N_KINDS: break;
     }
-    TRY(recorder_op_end(r));
+    TRY(recorder_op_end(r, op));
 fail:
     return st;
 }

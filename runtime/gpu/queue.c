@@ -1,12 +1,15 @@
 /* queue: see queue.h. */
 #include "queue.h"
 
+#include "pace.h"
+
 enum pumice_status queue_init(struct device *d)
 {
     enum pumice_status st = PUMICE_OK;
     const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
                                             .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     const VkSemaphoreCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
+    d->pace = pace_first(d->physical.info.kind);
     VK_TRY(d->vk.CreateSemaphore(d->handle, &info, NULL, &d->timeline));
 fail:
     return st;
