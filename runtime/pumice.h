@@ -247,6 +247,14 @@ struct pumice_perf_row {
 /* Sums since the engine was opened with .perf; *n in: capacity, out: rows. */
 void pumice_engine_perf(const struct pumice_engine *engine, struct pumice_perf_row *rows, size_t *n);
 
+/* A trace of the whole process: what the host and the device do when, on one time axis. Between start and write spans are
+ * kept, half a million at most. Ops are among them for engines opened with .perf. Start fails MEMORY, ARGUMENT (already
+ * started); write ends the trace, waits for no one, and fails IO with nothing left behind. The file is a Chrome trace (JSON). */
+enum pumice_status pumice_trace_start(void);
+uint64_t pumice_trace_begin(void); /* a span of the calling thread; 0 without a trace */
+void pumice_trace_end(const char *name, uint64_t begin);
+enum pumice_status pumice_trace_write(const char *path);
+
 /* What a device can do at most, measured: bytes read and written by a copy, f32 operations. 0 = not measured. */
 struct pumice_ceilings {
     struct pumice_device_info device; /* of which */

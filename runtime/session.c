@@ -136,8 +136,10 @@ static enum pumice_status run_step(struct pumice_session *s, uint32_t T)
     enum pumice_status st = PUMICE_OK;
     struct pumice_engine *e = s->engine;
     struct plan *plan = NULL;
+    const uint64_t span = pumice_trace_begin();
     TRY(engine_check(e));
     TRY(plan_for(s, T, &plan));
+    pumice_trace_end("record", span);
     s->logits_held = s->logits_ready = false;
     mem_forbid(true);
     struct step *step = e->backend->calls->buffer_host(e->backend, e->activations.step);
@@ -209,7 +211,9 @@ enum pumice_status pumice_session_sync(struct pumice_session *s, const int32_t *
     if (common == n) common--;                                         /* the last one again, for its logits */
     s->n_tokens = s->n_kv = common;
     s->logits_held = s->logits_ready = false;
+    const uint64_t span = pumice_trace_begin();
     st = compute_rest(s, tokens, n, callbacks);
+    pumice_trace_end("sync", span);
     s->stats.prefill_tokens = s->n_kv - common;
     s->stats.prefill_ns = platform_now_ns() - start;
 fail:
@@ -260,7 +264,9 @@ static enum pumice_status generate(struct pumice_session *s, const struct pumice
             TRY(st);
             s->stats.decode_tokens++;
         }
+        const uint64_t span = pumice_trace_begin();
         const int32_t id = pumice_sample(&p->sampling, pumice_session_logits(s), V, r->n_tokens, s->scratch);
+        pumice_trace_end("sample", span);
         r->stop = PUMICE_STOP_EOS;
         r->stop_token = id;
         if (is_stop(p, id)) break;

@@ -562,6 +562,43 @@ class Bench(Case):
         self.assertIn("context holds 1024", self.fails(1, "bench", "-p", "1025", *CPU))
 
 
+class Trace(Case):
+    def spans(self, name, *args, code=0):
+        done = pumice(*args, "--trace", path(name), "-q")
+        self.assertEqual(done.returncode, code, msg=done.stderr)
+        with open(path(name)) as f:
+            trace = json.load(f)
+        self.assertEqual(trace["otherData"]["dropped"], 0)
+        spans = [e for e in trace["traceEvents"] if e["ph"] == "X"]
+        for e in spans:
+            self.assertGreaterEqual(e["dur"], 0)
+        return spans
+
+    def test_run(self):
+        for device in ("cpu", "software"):
+            spans = self.spans("t.json", "run", "-p", "Hello, how are you?", "-n", "4", "--temp", "0", "--device", device)
+            host, ops = ([e for e in spans if e["tid"] == tid] for tid in (1, 2))
+            if device == "software" and not ops:
+                self.skipTest("no Vulkan driver")
+            names = {e["name"] for e in host}
+            self.assertLessEqual({"tokenise", "sync", "sample", "detokenise"} | ({"submit", "wait"} if device == "software" else set()),
+                                 names)
+            self.assertLessEqual({"embed", "L00 attn", "L00 attn.q", "output", "logits"}, {e["name"] for e in ops})
+            # one axis: an op lies inside what the host did, the first ones inside the sync
+            sync = next(e for e in host if e["name"] == "sync")
+            first = min(ops, key=lambda e: e["ts"])
+            self.assertGreaterEqual(first["ts"], sync["ts"] - 1)
+            self.assertLessEqual(first["ts"] + first["dur"], sync["ts"] + sync["dur"] + 1)
+            self.assertLessEqual(sum(e["dur"] for e in ops), (max(e["ts"] + e["dur"] for e in host) - sync["ts"]) * 1.01)
+
+    def test_failing(self):
+        self.assertEqual(len(self.spans("f.json", "run", "-p", "x", "-m", path("none.gguf"), code=1)), 0)
+        self.assertTrue(self.spans("b.json", "bench", "-p", "8", "-n", "2", "-r", "1", *CPU))
+        done = pumice("run", "-p", "x", "-n", "1", *CPU, "-q", "--trace", "/dev/full/t.json")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"/dev/full", done.stderr)
+
+
 class BenchKernels(Case):
     def test_kernels(self):
         args = ["bench", "--kernels", "--only", "swiglu", *CPU, "-q"]

@@ -2,6 +2,8 @@
 #include "gpu.h"
 #include "spirv.h"
 
+#include "../trace.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -188,12 +190,29 @@ static uint32_t past_of(const struct gpu_plan *plan)
     return past;
 }
 
+/* The ops of the last run as spans. Ticks may have passed zero: distances are taken modulo their bits. */
+static void trace_ops(struct gpu_backend *g, const struct gpu_plan *plan)
+{
+    const struct device_limits *l = &g->device.physical.limits;
+    const uint64_t mask = l->timestamp_bits >= 64 ? UINT64_MAX : (1ull << l->timestamp_bits) - 1, *ticks = plan->ticks;
+    const struct device_clock at = device_clock(&g->device, ticks[0], plan->recorder.begin_ns);
+    const uint64_t after = (at.tick - ticks[0]) & mask; /* the calibration comes after the run, or is its start */
+    const uint64_t begin_ns = at.ns - (uint64_t)((double)after * (double)l->timestamp_ns);
+    for (uint32_t i = 0; i + 1 < plan->recorder.n_queries && i < plan->n_ops; i++) {
+        const double begin = (double)((ticks[i] - ticks[0]) & mask), end = (double)((ticks[i + 1] - ticks[0]) & mask);
+        const struct op *op = &plan->ops[i];
+        trace_op(op->label ? op->label : op_kind_name(op->kind), begin_ns + (uint64_t)(begin * (double)l->timestamp_ns),
+                 (uint64_t)((end - begin) * (double)l->timestamp_ns));
+    }
+}
+
 static enum pumice_status plan_run(struct plan *p)
 {
     enum pumice_status st = PUMICE_OK;
     struct gpu_plan *plan = (struct gpu_plan *)p;
     TRY(recorder_run(&plan->recorder, past_of(plan), p->cancel, plan->ticks));
     if (plan->ticks) add_times(gpu_of(p->backend), plan);
+    if (plan->ticks && trace_on()) trace_ops(gpu_of(p->backend), plan);
 fail:
     return st;
 }

@@ -171,6 +171,8 @@ enum pumice_status instance_open(struct instance *in, enum validation validation
     }
     VK_INSTANCE_CALLS(LOAD)
 #undef LOAD
+    in->time_domains = (PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT)(void *)
+        get(in->handle, "vkGetPhysicalDeviceCalibrateableTimeDomainsEXT");
     in->validating = validate;
     if (validate && in->debug_utils) {
         PFN_vkCreateDebugUtilsMessengerEXT create_messenger =
@@ -405,6 +407,21 @@ static bool has_extension(struct device *d, const char *name)
     return found;
 }
 
+/* Whether device and host clock (CLOCK_MONOTONIC, as platform_now_ns reads) can be read together. */
+static bool has_clock(struct device *d)
+{
+    VkTimeDomainEXT domains[8];
+    uint32_t n = COUNT_OF(domains);
+    bool device = false, host = false;
+    if (!d->instance.time_domains || !has_extension(d, VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME)) return false;
+    if (d->instance.time_domains(d->physical.handle, &n, domains) < 0) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        device |= domains[i] == VK_TIME_DOMAIN_DEVICE_EXT;
+        host |= domains[i] == VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT;
+    }
+    return device && host;
+}
+
 static enum pumice_status pick(struct device *d, const char *wanted)
 {
     enum pumice_status st = PUMICE_OK;
@@ -446,8 +463,10 @@ enum pumice_status device_open(const char *wanted, enum validation validation, s
     const VkPhysicalDeviceVulkan12Features f12 = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES, .timelineSemaphore = VK_TRUE,
         .bufferDeviceAddress = d->physical.limits.buffer_address ? VK_TRUE : VK_FALSE};
-    const char *extensions[2];
+    const char *extensions[3];
     uint32_t n_extensions = 0;
+    d->physical.limits.calibrated = has_clock(d);
+    if (d->physical.limits.calibrated) extensions[n_extensions++] = VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME;
     d->physical.limits.memory_budget = has_extension(d, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     if (d->physical.limits.memory_budget) extensions[n_extensions++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
     if (has_extension(d, "VK_KHR_portability_subset")) extensions[n_extensions++] = "VK_KHR_portability_subset";
@@ -466,6 +485,9 @@ enum pumice_status device_open(const char *wanted, enum validation validation, s
 #define LOAD(name) d->vk.name = (PFN_vk##name)(void *)d->instance.vk.GetDeviceProcAddr(d->handle, "vk" #name);
     if (d->instance.debug_utils) {
         VK_DEBUG_CALLS(LOAD)
+    }
+    if (d->physical.limits.calibrated) {
+        VK_CLOCK_CALLS(LOAD)
     }
 #undef LOAD
     d->vk.GetDeviceQueue(d->handle, d->physical.queue_family, 0, &d->queue);
@@ -522,6 +544,18 @@ void device_memory(struct device *d, uint64_t own_bytes, uint64_t *total, uint64
     if (!d->physical.limits.software) return;
     *total = platform_memory_bytes(); /* lavapipe's heap is the host's memory, whatever it calls its size */
     *available = platform_memory_available();
+}
+
+struct device_clock device_clock(struct device *d, uint64_t first_tick, uint64_t begin_ns)
+{
+    const VkCalibratedTimestampInfoEXT infos[2] = {
+        {.sType = VK_STRUCTURE_TYPE_CALIBRATED_TIMESTAMP_INFO_EXT, .timeDomain = VK_TIME_DOMAIN_DEVICE_EXT},
+        {.sType = VK_STRUCTURE_TYPE_CALIBRATED_TIMESTAMP_INFO_EXT, .timeDomain = VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT}};
+    uint64_t now[2], deviation = 0;
+    if (d->physical.limits.calibrated && d->vk.GetCalibratedTimestampsEXT &&
+        d->vk.GetCalibratedTimestampsEXT(d->handle, 2, infos, now, &deviation) == VK_SUCCESS)
+        return (struct device_clock){now[0], now[1]};
+    return (struct device_clock){first_tick, begin_ns};
 }
 
 enum pumice_status device_check(struct device *d)

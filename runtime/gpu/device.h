@@ -30,6 +30,7 @@ struct device_limits {
     bool buffer_address;
     bool software;                /* a CPU driver: lane-per-row kernels, no barriers in hot loops */
     bool memory_budget;           /* VK_EXT_memory_budget: the driver says what is free */
+    bool calibrated;              /* VK_EXT_calibrated_timestamps: device and host time read at once */
     bool unified;                 /* device-local memory is host memory: weights are written in place */
 };
 
@@ -39,6 +40,7 @@ struct instance {
     VkDebugUtilsMessengerEXT messenger;
     PFN_vkDestroyDebugUtilsMessengerEXT destroy_messenger;
     struct vk_instance_calls vk;
+    PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT time_domains; /* NULL where unknown */
     bool debug_utils, validating;
     uint32_t n_validation_errors;      /* atomic enough: written by the callback in our own calls */
     char first_validation_error[1024];
@@ -90,6 +92,13 @@ void device_name(struct device *d, VkObjectType type, uint64_t handle, const cha
 /* Bytes of the largest device-local heap, and how many of them can be had now: the driver's budget where it says one, else
  * the heap less `own_bytes`. For software drivers the host's memory. */
 void device_memory(struct device *d, uint64_t own_bytes, uint64_t *total, uint64_t *available);
+
+/* The host's time (platform_now_ns) of a timestamp taken in a run that began at begin_ns with the timestamp first: by
+ * calibration, else as if the device had begun at once. */
+struct device_clock {
+    uint64_t tick, ns; /* the same moment */
+};
+struct device_clock device_clock(struct device *d, uint64_t first_tick, uint64_t begin_ns);
 
 /* OK, or DEVICE when the device was lost or the validation layers have complained. */
 enum pumice_status device_check(struct device *d);

@@ -292,7 +292,7 @@ enum pumice_status recorder_run(struct recorder *r, uint32_t past, const atomic_
             stop = cancel && atomic_load_explicit(cancel, memory_order_relaxed);
             if (stop) break;
             TRY(submit(r, next, past, &n, &flights[n_flights]));
-            r->n_submissions++;
+            if (r->n_submissions++ == 0) r->begin_ns = flights[n_flights].begin_ns;
             n_flights++;
             next += n;
         }

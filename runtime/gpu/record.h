@@ -51,6 +51,7 @@ struct recorder {
     uint32_t n_reads, n_writes;
     uint32_t n_barriers, n_dispatches;
     uint32_t n_submissions; /* of the last run */
+    uint64_t begin_ns;      /* of its first submission */
     bool perf;
     VkQueryPool queries;
     uint32_t n_queries; /* one before the first op, one after each */
