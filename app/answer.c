@@ -38,7 +38,10 @@ static bool on_token(void *user, int32_t token)
     if (c->status != PUMICE_OK) return false;
     const bool shown = !tokenizer_is_control(c->tokenizer, token);
     const struct str bytes = tokenizer_token_bytes(c->tokenizer, token);
-    return (!shown || add_text(c, decoder_feed(&c->decoder, bytes, c->piece))) && c->params->goes_on(c->params->user);
+    const uint64_t span = pumice_trace_begin();
+    const bool ok = !shown || add_text(c, decoder_feed(&c->decoder, bytes, c->piece));
+    pumice_trace_end("detokenise", span);
+    return ok && c->params->goes_on(c->params->user);
 }
 
 static enum pumice_status feed(struct pumice_session *session, const int32_t *prompt, size_t n,

@@ -2,13 +2,15 @@
  *
  * A test is a number of prompt tokens (pp) or of generated tokens (tg), after `depth` tokens that are already in the
  * context. Each is run once to warm up, then `repetitions` times. Tokens are seeded random ids; generating is greedy and
- * counts forward passes. */
+ * counts forward passes. Beside llama-bench's figures: the time to the first token, cold (the first run, which records and
+ * compiles what is not there yet) and warm, and how much of the device's measured bandwidth generating uses. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "app/buffer.h"
 #include "app/commands.h"
 #include "app/json.h"
 #include "app/llm.h"
@@ -28,6 +30,8 @@ struct test {
     uint64_t ns[MAX_REPETITIONS]; /* [n] */
     size_t n;
     double avg_ns, stddev_ns, avg_ts, stddev_ts;
+    double cold_ns, warm_ns; /* pp: to the first token, in the first run and on average in the others */
+    double token_bytes;      /* tg: weights and KV cache that a token reads */
     char time[32];
 };
 
@@ -37,8 +41,8 @@ struct bench {
     enum form form;
     struct list prompts, gens, depths;
     int32_t *tokens;
-    uint64_t first_ns; /* of the very first run: with what is made once */
-    bool first_done;
+    struct pumice_ceilings ceilings; /* of the device; 0: not measured */
+    struct buffer notes;             /* lines below the table */
     size_t n_shown;
 };
 
@@ -80,13 +84,14 @@ static enum pumice_status parse_form(const char *text, enum form *out)
 
 /* --- measuring ------------------------------------------------------------------------------------------------------- */
 
-/* n tokens more on top of `depth` of them; *ns: what that took. */
-static enum pumice_status run_once(struct bench *b, const struct test *t, uint64_t *ns)
+/* n tokens more on top of `depth` of them; *ns: what that took, *first_ns: to the first token after a prompt. */
+static enum pumice_status run_once(struct bench *b, const struct test *t, uint64_t *ns, uint64_t *first_ns)
 {
     enum pumice_status st = PUMICE_OK;
     struct pumice_session *s = b->llm.session;
     const size_t depth = t->n_depth;
     const struct pumice_sampling greedy = {.temperature = 0};
+    *first_ns = 0;
     if (depth > 0) TRY(pumice_session_sync(s, b->tokens, depth, NULL));
     TRY(pumice_session_rewind(s, depth));
     if (t->n_gen > 0) {
@@ -104,10 +109,10 @@ static enum pumice_status run_once(struct bench *b, const struct test *t, uint64
         const uint64_t begin = platform_now_ns();
         TRY(pumice_session_sync(s, b->tokens, depth + t->n_prompt, NULL));
         *ns = platform_now_ns() - begin;
+        TRY(pumice_session_generate(s, &(struct pumice_generate_params){.sampling = greedy, .max_tokens = 1}, NULL));
+        *first_ns = platform_now_ns() - begin;
     }
     TRY(pumice_session_rewind(s, depth));
-    if (!b->first_done) b->first_ns = *ns;
-    b->first_done = true;
 fail:
     return st;
 }
@@ -133,19 +138,25 @@ static void summarise(struct test *t)
 static enum pumice_status run_test(struct bench *b, struct test *t)
 {
     enum pumice_status st = PUMICE_OK;
-    uint64_t ns = 0;
+    uint64_t ns = 0, first_ns = 0;
     const time_t now = time(NULL);
     const struct tm *utc = gmtime(&now);
     if (utc != NULL) strftime(t->time, sizeof t->time, "%Y-%m-%dT%H:%M:%SZ", utc);
-    TRY(run_once(b, t, &ns));
+    TRY(run_once(b, t, &ns, &first_ns));
+    t->cold_ns = (double)first_ns;
     for (t->n = 0; t->n < b->o->repetitions; t->n++) {
         char what[64];
         snprintf(what, sizeof what, "%s%u at %u", t->n_gen > 0 ? "tg" : "pp", t->n_gen + t->n_prompt, t->n_depth);
         term_progress(what, (double)t->n / (double)b->o->repetitions);
         if (term_interrupts() > 0) TRY(err_set(PUMICE_CANCELLED, "stopped"));
-        TRY(run_once(b, t, &t->ns[t->n]));
+        TRY(run_once(b, t, &t->ns[t->n], &first_ns));
+        t->warm_ns += (double)first_ns / (double)b->o->repetitions;
     }
     summarise(t);
+    struct pumice_session_stats stats;
+    pumice_session_get_stats(b->llm.session, &stats);
+    const double a_position = (double)stats.kv_bytes / pumice_session_capacity(b->llm.session);
+    if (t->n_gen > 0) t->token_bytes = (double)b->llm.info.token_bytes + a_position * (t->n_depth + t->n_gen / 2.0);
 fail:
     term_progress_end();
     return st;
@@ -167,6 +178,17 @@ static const char *model_type(const struct bench *b, char *out, size_t n)
 static const char *model_file(const struct bench *b)
 {
     return b->o->model != NULL ? b->o->model : "(built-in)";
+}
+
+static double gb_per_s(const struct test *t)
+{
+    return t->token_bytes * t->avg_ts / 1e9;
+}
+
+/* Of the device's bandwidth; 0 where that is not known. */
+static double bandwidth_share(const struct bench *b, const struct test *t)
+{
+    return b->ceilings.bytes_per_s > 0 ? gb_per_s(t) * 1e9 / b->ceilings.bytes_per_s : 0;
 }
 
 /* llama-bench's names, so that scripts for it can read this. */
@@ -209,10 +231,28 @@ static cJSON *test_json(const struct bench *b, const struct test *t)
     cJSON_AddNumberToObject(o, "load_ns", (double)engine.load_ns);
     cJSON_AddNumberToObject(o, "device_bytes", (double)engine.device_bytes);
     cJSON_AddNumberToObject(o, "kv_bytes", (double)stats.kv_bytes);
+    cJSON_AddNumberToObject(o, "ttft_cold_ns", t->cold_ns);
+    cJSON_AddNumberToObject(o, "ttft_warm_ns", floor(t->warm_ns + 0.5));
+    cJSON_AddNumberToObject(o, "token_bytes", floor(t->token_bytes + 0.5));
+    cJSON_AddNumberToObject(o, "gb_per_s", gb_per_s(t));
+    cJSON_AddNumberToObject(o, "device_gb_per_s", b->ceilings.bytes_per_s / 1e9);
+    cJSON_AddNumberToObject(o, "bandwidth_share", bandwidth_share(b, t));
     return o;
 }
 
-static void print_md(const struct bench *b, const struct test *t)
+/* What the table has no column for. */
+static void add_note(struct bench *b, const struct test *t, const char *name)
+{
+    char share[64] = "";
+    if (b->ceilings.bytes_per_s > 0)
+        snprintf(share, sizeof share, ", %.0f %% of the %.1f GB/s of a copy", 100 * bandwidth_share(b, t), b->ceilings.bytes_per_s / 1e9);
+    if (t->n_gen > 0)
+        buffer_printf(&b->notes, "%s: %.3f GB a token, %.1f GB/s%s\n", name, t->token_bytes / 1e9, gb_per_s(t), share);
+    else
+        buffer_printf(&b->notes, "%s: first token after %.3f s, cold %.3f s\n", name, t->warm_ns / 1e9, t->cold_ns / 1e9);
+}
+
+static void print_md(struct bench *b, const struct test *t)
 {
     char size[32], name[64], depth[24] = "", type[96];
     const double params = (double)b->llm.info.n_params;
@@ -226,6 +266,7 @@ static void print_md(const struct bench *b, const struct test *t)
     snprintf(name, sizeof name, "%s%u%s", t->n_gen > 0 ? "tg" : "pp", t->n_gen + t->n_prompt, depth);
     printf("| %-24s | %10s | %6.2f %s | %-8s | %15s | %11.2f ± %6.2f |\n", model_type(b, type, sizeof type), size,
            params / (small ? 1e6 : 1e9), small ? "M" : "B", backend_name(b), name, t->avg_ts, t->stddev_ts);
+    add_note(b, t, name);
 }
 
 /* The fields of the JSON form, without the samples. */
@@ -267,11 +308,11 @@ static enum pumice_status print_test(struct bench *b, const struct test *t)
         cJSON_free(text);
     }
     b->n_shown++;
+    if (b->notes.failed) return err_memory("the notes", b->notes.n);
     if (fflush(stdout) != 0) st = err_set(PUMICE_IO, "standard output cannot be written");
     return st;
 }
 
-/* What the table has no columns for. */
 static void print_rest(const struct bench *b)
 {
     struct pumice_engine_info engine;
@@ -286,8 +327,8 @@ static void print_rest(const struct bench *b)
     if (utc != NULL) strftime(day, sizeof day, "%Y-%m-%d", utc);
     printf("\n%s, driver %s, Vulkan %s; pumice %s, %s\n", engine.device.name, engine.device.driver,
            engine.device.api[0] != 0 ? engine.device.api : "none", pumice_version(), day);
-    printf("load %.2f s, first test cold %.3f s, device memory %s (KV %s, %s)\n", (double)engine.load_ns / 1e9,
-           (double)b->first_ns / 1e9, device, kv, pumice_kv_name(b->o->kv));
+    printf("load %.2f s, device memory %s (KV %s, %s)\n", (double)engine.load_ns / 1e9, device, kv, pumice_kv_name(b->o->kv));
+    fwrite(b->notes.data, 1, b->notes.n, stdout);
 }
 
 /* --- the run ----------------------------------------------------------------------------------------------------------- */
@@ -334,6 +375,12 @@ int command_bench(const struct options *given)
     if (parse_form(own.batch_out, &b.form) != PUMICE_OK) return command_usage("%s", pumice_error());
     const uint64_t need = (uint64_t)largest(&b.depths) + MAX(largest(&b.prompts), largest(&b.gens) + 2);
     own.ctx = need;
+    if (largest(&b.gens) > 0) {
+        const struct pumice_engine_params params = {.device = own.device, .n_threads = (uint32_t)own.threads};
+        term_progress("measuring the device's bandwidth", 0);
+        if (pumice_measure_ceilings(&params, &b.ceilings) != PUMICE_OK) b.ceilings = (struct pumice_ceilings){0};
+        term_progress_end();
+    }
     TRY(llm_open(&own, 0, &b.llm));
     if (need > b.llm.info.n_context)
         TRY(err_set(PUMICE_ARGUMENT, "depth and test make %llu tokens, but the model's context holds %u; ask for less (-p, -n, -d)",
@@ -347,6 +394,7 @@ int command_bench(const struct options *given)
 fail:
     if (st != PUMICE_OK) code = command_fail(st);
     mem_free(b.tokens);
+    buffer_fini(&b.notes);
     llm_close(&b.llm);
     return code;
 }

@@ -79,7 +79,7 @@ enum pumice_status llm_open_session(const struct options *o, struct llm *out)
     const struct pumice_engine_params engine = {.n_ctx = (uint32_t)o->ctx,
                                                 .device = o->device,
                                                 .validate = o->validate,
-                                                .perf = o->perf,
+                                                .perf = o->perf || o->trace != NULL,
                                                 .n_threads = (uint32_t)o->threads,
                                                 .kv = o->kv,
                                                 .progress = on_progress};
@@ -192,7 +192,10 @@ enum pumice_status llm_encode_raw(const struct llm *llm, const char *text, size_
     const int32_t bos = tokenizer_bos(llm->vocab.tokenizer);
     const enum pumice_status st = bos >= 0 ? ids_append(out, bos) : PUMICE_OK;
     if (st != PUMICE_OK) return st;
-    return tokenizer_encode_text(llm->vocab.tokenizer, (struct str){text, n}, true, out);
+    const uint64_t span = pumice_trace_begin();
+    const enum pumice_status encoded = tokenizer_encode_text(llm->vocab.tokenizer, (struct str){text, n}, true, out);
+    pumice_trace_end("tokenise", span);
+    return encoded;
 }
 
 static bool on_prompt(void *user, size_t done, size_t total)

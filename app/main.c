@@ -88,6 +88,17 @@ static int dispatch(const struct options *o)
     return EXIT_CODE_USAGE;
 }
 
+/* The command, and its trace, also when it fails. */
+static int traced(const struct options *o)
+{
+    if (o->trace == NULL) return dispatch(o);
+    if (pumice_trace_start() != PUMICE_OK) return command_fail(PUMICE_MEMORY);
+    const int code = dispatch(o);
+    if (pumice_trace_write(o->trace) == PUMICE_OK) return code;
+    term_error("%s", pumice_error());
+    return code == EXIT_CODE_OK ? EXIT_CODE_FAILURE : code;
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
@@ -105,7 +116,7 @@ int main(int argc, char **argv)
     else if (wants_window(argc))
         code = open_window(&o);
     else
-        code = dispatch(&o);
+        code = traced(&o);
     if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_CODE_OK) {
         term_error("standard output cannot be written; is the disk full?");
         code = EXIT_CODE_FAILURE;

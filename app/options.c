@@ -116,6 +116,8 @@ static const struct row {
      "after each answer: tokens a second, device memory, a hash of the last logits"},
     {OPTION_PERF, 0, "perf", FLAG, AT(perf), 0, 0, NULL, COMPUTE | C(BENCH),
      "at the end: time and bandwidth of each operation"},
+    {OPTION_TRACE, 0, "trace", TEXT, AT(trace), 0, 0, "FILE", ANSWER | C(BENCH),
+     "write what host and device did when to FILE, a Chrome trace (opens in Perfetto); ops are then timed one by one"},
     {OPTION_VALIDATE, 0, "validate", FLAG, AT(validate), 0, 0, NULL, DEVICE,
      "with Vulkan's validation layers"},
     {OPTION_VERBOSE, 'v', "verbose", FLAG, AT(verbose), 0, 0, NULL, ALL, "log lines on standard error"},

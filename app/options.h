@@ -76,6 +76,7 @@ enum option_id {
     OPTION_VALIDATE,
     OPTION_STATS,
     OPTION_PERF,
+    OPTION_TRACE,
     OPTION_VERBOSE,
     OPTION_QUIET,
     OPTION_HELP,
@@ -87,7 +88,7 @@ struct options {
     bool named;     /* the command was named, not left to be chat */
     uint64_t given; /* bit option_id is set when the option was on the command line */
     const char *model, *device, *system, *prompt, *file, *batch, *batch_out, *chat_template, *open, *tokens,
-        *only, *n_prompt, *n_gen, *n_depth, *shapes, *plot, *compare;
+        *only, *n_prompt, *n_gen, *n_depth, *shapes, *plot, *compare, *trace;
     uint64_t ctx, max_tokens, top_k, seed, greedy, top, threads, max_history, repetitions;
     double temp, top_p, min_p;
     enum pumice_kv kv;

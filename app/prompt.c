@@ -250,7 +250,9 @@ enum pumice_status prompt_make(const struct prompt_format *f, const struct promp
     for (size_t i = 0; i < out->n_segments; i++)
         out->segments[i].special = out->segments[i].special || f->trust_special;
     if (f->vocab == NULL) return PUMICE_OK;
+    const uint64_t span = pumice_trace_begin();
     TRY(encode(f, request, out));
+    pumice_trace_end("tokenise", span);
     TRY(add_bos(f->vocab->tokenizer, &out->ids));
     return PUMICE_OK;
 fail:

@@ -63,10 +63,10 @@ void report_perf(const struct llm *llm)
     pumice_engine_perf(llm->engine, rows, &n);
     n = MIN(n, COUNT_OF(rows));
     for (size_t i = 0; i < n; i++) total_ns += rows[i].ns;
-    term_say("%-28s %10s %12s %7s %9s", "op", "calls", "total ms", "%", "GB/s");
+    term_say("%-28s %10s %12s %10s %7s %9s", "op", "calls", "total ms", "us a call", "%", "GB/s");
     for (size_t i = 0; i < n; i++)
-        term_say("%-28s %10llu %12.3f %7.2f %9.2f", rows[i].op, (unsigned long long)rows[i].calls,
-                 (double)rows[i].ns / 1e6, total_ns > 0 ? 100 * (double)rows[i].ns / (double)total_ns : 0,
+        term_say("%-28s %10llu %12.3f %10.1f %7.2f %9.2f", rows[i].op, (unsigned long long)rows[i].calls,
+                 (double)rows[i].ns / 1e6, (double)rows[i].ns / 1e3 / (double)MAX(rows[i].calls, (uint64_t)1), total_ns > 0 ? 100 * (double)rows[i].ns / (double)total_ns : 0,
                  rows[i].ns > 0 ? (double)rows[i].bytes / (double)rows[i].ns : 0);
     term_say("%-28s %10s %12.3f", "all", "", (double)total_ns / 1e6);
 }

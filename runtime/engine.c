@@ -176,6 +176,9 @@ static enum pumice_status check_fit(struct pumice_engine *e, const struct pumice
     e->n_ctx = fit.n_ctx;
     if (fit.fits) return PUMICE_OK;
     if (fit.max_ctx) snprintf(smaller, sizeof smaller, "a smaller context (-c %u fits), ", fit.max_ctx);
+    if (fit.weight_bytes + fit.kv_bytes + fit.work_bytes <= fit.available_bytes)
+        return err_set(PUMICE_MEMORY, "the keys of a layer for a context of %u tokens are more than %.80s allows in one buffer; use "
+                       "%sanother --device, or --device cpu", fit.n_ctx, fit.device.name, smaller);
     return err_set(PUMICE_MEMORY, "%.2f GiB would be needed (weights %.2f, a context of %u tokens %.2f, work %.2f), but %.80s has %.2f "
                    "GiB free; use %sa smaller model, or another --device (pumice fit shows all)",
                    gib(fit.weight_bytes + fit.kv_bytes + fit.work_bytes), gib(fit.weight_bytes), fit.n_ctx, gib(fit.kv_bytes),
@@ -198,7 +201,7 @@ enum pumice_status pumice_engine_open(struct pumice_model *model, const struct p
     TRY(engine_check_kv(model, params->kv));
     TRY(backend_create(&(struct backend_options){.device = params->device, .validate = params->validate,
                                                  .perf = params->perf, .n_threads = params->n_threads}, &e->backend));
-    e->chunk = MAX(1u, e->backend->calls->chunk_tokens(e->backend));
+    e->chunk = engine_chunk(&model->h, e->backend);
     if (!params->trusted) TRY(engine_first_use(e, params));
     TRY(check_fit(e, params));
     TRY(load_weights(e, params));

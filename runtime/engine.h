@@ -31,6 +31,8 @@ size_t activations_of(const struct hparams *h, uint64_t T, struct activations *a
 /* first_use.c: checks the kernels that the model needs, unless that was done on this device and driver, and chooses those
  * that are right. Fails DEVICE when none are. */
 enum pumice_status engine_first_use(struct pumice_engine *e, const struct pumice_engine_params *params);
+/* fit.c: tokens of a prefill step: what suits the device, or less where its buffers are small. */
+uint32_t engine_chunk(const struct hparams *h, struct backend *b);
 /* fit.c: the plan for a back end that is open. */
 void engine_fit(const struct pumice_model *m, struct backend *b, uint32_t n_ctx, enum pumice_kv kv, struct pumice_fit *out);
 

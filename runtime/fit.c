@@ -33,6 +33,22 @@ static uint64_t work(const struct hparams *h, uint64_t chunk, const struct pumic
     return sum;
 }
 
+uint32_t engine_chunk(const struct hparams *h, struct backend *b)
+{
+    struct backend_memory memory = {.max_buffer_bytes = UINT64_MAX};
+    struct activation list[ENGINE_MAX_ACTIVATIONS];
+    struct activations unused;
+    uint32_t chunk = MAX(1u, b->calls->chunk_tokens(b));
+    if (b->calls->memory) b->calls->memory(b, &memory);
+    for (; chunk > 1; chunk /= 2) {
+        const size_t n = activations_of(h, chunk, &unused, list);
+        uint64_t largest = 0;
+        for (size_t i = 0; i < n; i++) largest = MAX(largest, list[i].bytes);
+        if (largest <= memory.max_buffer_bytes) break;
+    }
+    return chunk;
+}
+
 void engine_fit(const struct pumice_model *m, struct backend *b, uint32_t n_ctx, enum pumice_kv kv, struct pumice_fit *out)
 {
     const struct hparams *h = &m->h;
@@ -43,7 +59,7 @@ void engine_fit(const struct pumice_model *m, struct backend *b, uint32_t n_ctx,
     b->calls->info(b, &out->device);
     if (b->calls->memory) b->calls->memory(b, &memory);
     out->weight_bytes = weights(m, b);
-    out->work_bytes = work(h, MAX(1u, b->calls->chunk_tokens(b)), out, memory.total_bytes);
+    out->work_bytes = work(h, engine_chunk(h, b), out, memory.total_bytes);
     out->available_bytes = memory.free_bytes;
     const uint64_t rest = out->weight_bytes + out->work_bytes;
     const uint64_t room = memory.free_bytes > rest ? (memory.free_bytes - rest) / step_bytes * KV_ROUND : 0;

@@ -204,6 +204,11 @@ fail:
     return st;
 }
 
+static bool is_host(const struct pumice_device_info *d)
+{
+    return d->kind == PUMICE_DEVICE_CPU || d->kind == PUMICE_DEVICE_SOFTWARE;
+}
+
 static enum pumice_status open_device(struct bench *b)
 {
     const enum pumice_status st = backend_create(&b->options, &b->rig.side[0]);
@@ -326,6 +331,21 @@ fail:
     return st;
 }
 
+enum pumice_status pumice_measure_ceilings(const struct pumice_engine_params *params, struct pumice_ceilings *out)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct bench b = {.options = {.device = params ? params->device : NULL, .perf = true,
+                                  .n_threads = params ? params->n_threads : 0}, .rig = {.n_sides = 1}};
+    memset(out, 0, sizeof *out);
+    TRY(open_device(&b));
+    b.host = is_host(&b.ceilings.device);
+    TRY(measure_ceilings(&b));
+    *out = b.ceilings;
+fail:
+    close_device(&b);
+    return st;
+}
+
 enum pumice_status pumice_bench_kernels(const struct pumice_engine_params *params, struct pumice_model *model, const char *shapes,
                                         const char *only, void (*report)(void *user, const struct pumice_kernel_row *row),
                                         void *user, struct pumice_ceilings *ceilings)
@@ -339,7 +359,7 @@ enum pumice_status pumice_bench_kernels(const struct pumice_engine_params *param
     uint32_t Ts[4] = {1, 4, 16};
     memset(ceilings, 0, sizeof *ceilings);
     TRY(open_device(&b));
-    b.host = b.ceilings.device.kind == PUMICE_DEVICE_CPU || b.ceilings.device.kind == PUMICE_DEVICE_SOFTWARE;
+    b.host = is_host(&b.ceilings.device);
     Ts[3] = MAX(17u, b.rig.side[0]->calls->chunk_tokens(b.rig.side[0]));
     TRY(measure_ceilings(&b));
     close_device(&b);

@@ -431,12 +431,14 @@ void pumice_model_get_info(const struct pumice_model *m, struct pumice_model_inf
 {
     const struct gguf_tensor *embed = gguf_find_tensor(&m->gguf, "token_embd.weight");
     const struct gguf_type_traits *type = gguf_type(m->main_type);
+    const bool tied = !gguf_find_tensor(&m->gguf, "output.weight");
     *out = (struct pumice_model_info){.name = m->name_z,
                                       .architecture = m->architecture_z,
                                       .type = type && type->name ? type->name : "",
                                       .n_params = m->n_params,
                                       .file_bytes = m->gguf.file_bytes,
                                       .weight_bytes = m->weight_bytes,
+                                      .token_bytes = m->weight_bytes - (embed && !tied ? embed->bytes : 0),
                                       .n_vocab = embed && embed->dims[1] <= UINT32_MAX ? (uint32_t)embed->dims[1] : 0,
                                       .n_context = own_u32(m, "context_length"),
                                       .n_layers = own_u32(m, "block_count"),

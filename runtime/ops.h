@@ -12,6 +12,8 @@
 
 #include "kv_layout.h"
 
+#include <stdatomic.h>
+
 struct backend;
 struct plan;
 
@@ -164,7 +166,7 @@ struct backend_calls {
     enum pumice_status (*plan_begin)(struct backend *b, const char *name, struct plan **out);
     enum pumice_status (*record)(struct plan *p, const struct op *op);
     enum pumice_status (*plan_end)(struct plan *p);
-    enum pumice_status (*plan_run)(struct plan *p); /* waits until the results are readable */
+    enum pumice_status (*plan_run)(struct plan *p); /* waits until the results are readable; CANCELLED: see struct plan */
     void (*plan_destroy)(struct plan *p);           /* NULL is fine */
     void (*info)(const struct backend *b, struct pumice_device_info *out);
     uint64_t (*device_bytes)(const struct backend *b);
@@ -196,6 +198,7 @@ struct backend {
 /* First member of each back end's own plan. */
 struct plan {
     struct backend *backend;
+    const atomic_bool *cancel; /* NULL, or: true asks a run to stop soon; it fails CANCELLED and may be run again */
 };
 
 const char *op_kind_name(enum op_kind kind); /* "matmul" */

@@ -75,6 +75,7 @@ struct pumice_model_info {
     const char *architecture; /* "qwen3", "qwen2", "llama", or one that cannot run */
     const char *type;         /* the type most weights have: "Q4_K" */
     uint64_t n_params, file_bytes, weight_bytes;
+    uint64_t token_bytes; /* of the weights that generating one token reads: without an embedding table of its own */
     uint32_t n_vocab, n_context, n_layers, n_embd;
 };
 void pumice_model_get_info(const struct pumice_model *model, struct pumice_model_info *out);
@@ -197,7 +198,8 @@ enum pumice_status pumice_session_sync(struct pumice_session *session, const int
 enum pumice_status pumice_session_rewind(struct pumice_session *session, size_t n);
 /* Logits [n_vocab] after the last token, f32; NULL when not ready. Valid until the next call that computes. */
 const float *pumice_session_logits(const struct pumice_session *session);
-/* Hash of the bits of the logits computed last: after generate those its last token was drawn from. 0 if none. */
+/* Hash of the bits of the logits computed last: after generate those its last token was drawn from. 0 if
+ * none, or if a step was cancelled. */
 uint64_t pumice_session_logits_hash(const struct pumice_session *session);
 
 enum pumice_stop { PUMICE_STOP_EOS, PUMICE_STOP_LENGTH, PUMICE_STOP_CONTEXT, PUMICE_STOP_CANCELLED };
@@ -223,7 +225,7 @@ struct pumice_generate_result {
 enum pumice_status pumice_session_generate(struct pumice_session *session,
                                            const struct pumice_generate_params *params,
                                            struct pumice_generate_result *result);
-/* Asks a running sync or generate to stop soon. Thread-safe, also from a signal handler. Lasts until that call
+/* Asks a running sync or generate to stop soon: within about 200 ms, also inside a step of the model. Thread-safe, also from a signal handler. Lasts until that call
  * returns; without one running it cancels the next. */
 void pumice_session_cancel(struct pumice_session *session);
 
@@ -253,12 +255,23 @@ struct pumice_perf_row {
 /* Sums since the engine was opened with .perf; *n in: capacity, out: rows. */
 void pumice_engine_perf(const struct pumice_engine *engine, struct pumice_perf_row *rows, size_t *n);
 
+/* A trace of the whole process: what the host and the device do when, on one time axis. Between start and write spans are
+ * kept, half a million at most. Ops are among them for engines opened with .perf. Start fails MEMORY, ARGUMENT (already
+ * started); write ends the trace, waits for no one, and fails IO with nothing left behind. The file is a Chrome trace (JSON). */
+enum pumice_status pumice_trace_start(void);
+uint64_t pumice_trace_begin(void); /* a span of the calling thread; 0 without a trace */
+void pumice_trace_end(const char *name, uint64_t begin);
+enum pumice_status pumice_trace_write(const char *path);
+
 /* What a device can do at most, measured: bytes read and written by a copy; operations in f32, with pairs of halves, with dot
  * products of four 8-bit integers, with cooperative matrices of halves. 0 = the device has none, or (CPU) not measured. */
 struct pumice_ceilings {
     struct pumice_device_info device; /* of which */
     double bytes_per_s, f32_flops_per_s, f16_flops_per_s, int8_ops_per_s, matrix_flops_per_s;
 };
+/* Takes about a second, and 100 to 300 MB of the device's memory. Fails as an engine does on opening, MEMORY, DEVICE. */
+enum pumice_status pumice_measure_ceilings(const struct pumice_engine_params *params, struct pumice_ceilings *out);
+
 struct pumice_kernel_row {
     char name[96];        /* "matmul Q4_K T=1 N=4096 K=2560" */
     const char *op, *type; /* static; type of the weight, or "" */

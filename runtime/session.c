@@ -119,6 +119,7 @@ static enum pumice_status plan_for(struct pumice_session *s, uint32_t T, struct 
     slot->plan = NULL;
     snprintf(name, sizeof name, "forward T=%u", T);
     TRY(calls->plan_begin(e->backend, name, &plan));
+    plan->cancel = &s->cancel;
     TRY(forward(plan, &e->model->h, &e->weights, &e->activations, &s->kv, s->logits, T));
     TRY(calls->plan_end(plan));
     *slot = (struct session_plan){.plan = plan, .T = T, .used_at = ++s->clock};
@@ -135,8 +136,10 @@ static enum pumice_status run_step(struct pumice_session *s, uint32_t T)
     enum pumice_status st = PUMICE_OK;
     struct pumice_engine *e = s->engine;
     struct plan *plan = NULL;
+    const uint64_t span = pumice_trace_begin();
     TRY(engine_check(e));
     TRY(plan_for(s, T, &plan));
+    pumice_trace_end("record", span);
     s->logits_held = s->logits_ready = false;
     mem_forbid(true);
     struct step *step = e->backend->calls->buffer_host(e->backend, e->activations.step);
@@ -166,18 +169,26 @@ static enum pumice_status check_tokens(const struct pumice_session *s, const int
     return PUMICE_OK;
 }
 
+/* Tokens of the next step. The last two steps share what is left: one of few tokens costs almost as much as a full one. */
+static uint32_t step_tokens(size_t left, uint32_t chunk)
+{
+    if (left >= 2 * (size_t)chunk) return chunk;
+    return (uint32_t)(left > chunk ? (left + 1) / 2 : left);
+}
+
 static enum pumice_status compute_rest(struct pumice_session *s, const int32_t *tokens, size_t n,
                                        const struct pumice_sync_callbacks *callbacks)
 {
     enum pumice_status st = PUMICE_OK;
     const size_t first = s->n_kv, total = n - first;
     while (s->n_kv < n) {
-        const uint32_t T = (uint32_t)MIN(n - s->n_kv, (size_t)s->engine->chunk);
+        const uint32_t T = step_tokens(n - s->n_kv, s->engine->chunk);
         if (atomic_load(&s->cancel)) return err_set(PUMICE_CANCELLED, "cancelled after %zu of %zu tokens", s->n_kv - first, total);
         memcpy(s->tokens + s->n_kv, tokens + s->n_kv, T * sizeof *tokens);
         s->n_tokens = s->n_kv + T;
         st = run_step(s, T);
         if (st != PUMICE_OK) s->n_tokens = s->n_kv;
+        if (st == PUMICE_CANCELLED) return err_set(st, "cancelled after %zu of %zu tokens", s->n_kv - first, total);
         TRY(st);
         if (callbacks && callbacks->progress && !callbacks->progress(callbacks->user, s->n_kv - first, total))
             return err_set(PUMICE_CANCELLED, "stopped after %zu of %zu tokens", s->n_kv - first, total);
@@ -200,7 +211,9 @@ enum pumice_status pumice_session_sync(struct pumice_session *s, const int32_t *
     if (common == n) common--;                                         /* the last one again, for its logits */
     s->n_tokens = s->n_kv = common;
     s->logits_held = s->logits_ready = false;
+    const uint64_t span = pumice_trace_begin();
     st = compute_rest(s, tokens, n, callbacks);
+    pumice_trace_end("sync", span);
     s->stats.prefill_tokens = s->n_kv - common;
     s->stats.prefill_ns = platform_now_ns() - start;
 fail:
@@ -245,10 +258,15 @@ static enum pumice_status generate(struct pumice_session *s, const struct pumice
         r->stop = PUMICE_STOP_CONTEXT;
         if (s->n_tokens == s->kv.C) break;
         if (!s->logits_ready) {
-            TRY(run_step(s, 1));
+            st = run_step(s, 1);
+            r->stop = PUMICE_STOP_CANCELLED;
+            if (st == PUMICE_CANCELLED) return PUMICE_OK;
+            TRY(st);
             s->stats.decode_tokens++;
         }
+        const uint64_t span = pumice_trace_begin();
         const int32_t id = pumice_sample(&p->sampling, pumice_session_logits(s), V, r->n_tokens, s->scratch);
+        pumice_trace_end("sample", span);
         r->stop = PUMICE_STOP_EOS;
         r->stop_token = id;
         if (is_stop(p, id)) break;

@@ -539,6 +539,11 @@ class Bench(Case):
             self.assertEqual(len(r["samples_ns"]), 2)
             self.assertAlmostEqual(r["avg_ts"], sum(r["samples_ts"]) / 2, places=3)
             self.assertAlmostEqual(r["samples_ts"][0] * r["samples_ns"][0], (r["n_prompt"] + r["n_gen"]) * 1e9, delta=1e6)
+            prompt = r["n_prompt"] > 0
+            self.assertEqual((r["ttft_warm_ns"] > r["avg_ns"], r["ttft_cold_ns"] > 0, r["token_bytes"] > 0), (prompt, prompt, not prompt))
+            self.assertAlmostEqual(r["gb_per_s"], r["token_bytes"] * r["avg_ts"] / 1e9, places=3)
+            self.assertAlmostEqual(r["bandwidth_share"] * r["device_gb_per_s"], r["gb_per_s"], places=3)
+            self.assertGreater(r["device_gb_per_s"], 0)
             for name in ("model_filename", "model_type", "model_size", "model_n_params", "backends", "avg_ns", "stddev_ns", "stddev_ts"):
                 self.assertIn(name, r)
         lines = [json.loads(l) for l in self.ok(pumice(*args, "-o", "jsonl")).splitlines()]
@@ -546,7 +551,7 @@ class Bench(Case):
         table = list(csv.DictReader(self.ok(pumice(*args, "-o", "csv")).splitlines()))
         self.assertEqual([r["n_prompt"] for r in table], ["8", "16", "0", "8", "16", "0"])
         text = self.ok(pumice(*args))
-        for word in ("pp16 @ d8", "tg4", "t/s", "load ", "device memory"):
+        for word in ("pp16 @ d8", "tg4", "t/s", "load ", "device memory", "first token after", "cold ", "GB a token", "GB/s of a copy"):
             self.assertIn(word, text)
         self.assertEqual({l.count("|") for l in text.splitlines() if l.startswith("|")}, {7})
 
@@ -555,6 +560,43 @@ class Bench(Case):
             self.assertIn("-p, -n and -d want", self.fails(2, "bench", "-p", bad))
         self.assertIn("--output", self.fails(2, "bench", "-o", "xml"))
         self.assertIn("context holds 1024", self.fails(1, "bench", "-p", "1025", *CPU))
+
+
+class Trace(Case):
+    def spans(self, name, *args, code=0):
+        done = pumice(*args, "--trace", path(name), "-q")
+        self.assertEqual(done.returncode, code, msg=done.stderr)
+        with open(path(name)) as f:
+            trace = json.load(f)
+        self.assertEqual(trace["otherData"]["dropped"], 0)
+        spans = [e for e in trace["traceEvents"] if e["ph"] == "X"]
+        for e in spans:
+            self.assertGreaterEqual(e["dur"], 0)
+        return spans
+
+    def test_run(self):
+        for device in ("cpu", "software"):
+            spans = self.spans("t.json", "run", "-p", "Hello, how are you?", "-n", "4", "--temp", "0", "--device", device)
+            host, ops = ([e for e in spans if e["tid"] == tid] for tid in (1, 2))
+            if device == "software" and not ops:
+                self.skipTest("no Vulkan driver")
+            names = {e["name"] for e in host}
+            self.assertLessEqual({"tokenise", "sync", "sample", "detokenise"} | ({"submit", "wait"} if device == "software" else set()),
+                                 names)
+            self.assertLessEqual({"embed", "L00 attn", "L00 attn.q", "output", "logits"}, {e["name"] for e in ops})
+            # one axis: an op lies inside what the host did, the first ones inside the sync
+            sync = next(e for e in host if e["name"] == "sync")
+            first = min(ops, key=lambda e: e["ts"])
+            self.assertGreaterEqual(first["ts"], sync["ts"] - 1)
+            self.assertLessEqual(first["ts"] + first["dur"], sync["ts"] + sync["dur"] + 1)
+            self.assertLessEqual(sum(e["dur"] for e in ops), (max(e["ts"] + e["dur"] for e in host) - sync["ts"]) * 1.01)
+
+    def test_failing(self):
+        self.assertEqual(len(self.spans("f.json", "run", "-p", "x", "-m", path("none.gguf"), code=1)), 0)
+        self.assertTrue(self.spans("b.json", "bench", "-p", "8", "-n", "2", "-r", "1", *CPU))
+        done = pumice("run", "-p", "x", "-n", "1", *CPU, "-q", "--trace", "/dev/full/t.json")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b"/dev/full", done.stderr)
 
 
 class BenchKernels(Case):

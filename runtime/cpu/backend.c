@@ -2,6 +2,7 @@
 #include "cpu.h"
 #include "platform.h"
 #include "quant.h"
+#include "trace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -280,11 +281,17 @@ static enum pumice_status plan_run(struct plan *base)
     const struct cpu_plan *p = (const struct cpu_plan *)base;
     struct cpu_backend *b = cpu_of(base->backend);
     for (uint32_t i = 0, n = 1; i < p->n; i += n) {
+        if (base->cancel && atomic_load_explicit(base->cancel, memory_order_relaxed))
+            return err_set(PUMICE_CANCELLED, "cancelled inside a step");
         const uint64_t start = b->perf ? platform_now_ns() : 0;
         if (b->reference) cpu_run_reference(b, &p->ops[i]);
         else n = cpu_run_fast(b, &p->ops[i], p->n - i);
         const uint64_t ns = b->perf ? platform_now_ns() - start : 0;
-        for (uint32_t j = 0; b->perf && j < n; j++) add_time(b, &p->ops[i + j], ns / n);
+        for (uint32_t j = 0; b->perf && j < n; j++) {
+            const struct op *op = &p->ops[i + j];
+            add_time(b, op, ns / n);
+            if (trace_on()) trace_op(op->label ? op->label : op_kind_name(op->kind), start + j * (ns / n), ns / n);
+        }
     }
     return PUMICE_OK;
 }

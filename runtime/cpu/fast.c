@@ -361,6 +361,13 @@ static void swiglu(void *user, uint32_t thread, uint64_t begin, uint64_t end)
                           (float *)cpu_host(j->b, j->op->y) + begin, (uint32_t)(end - begin));
 }
 
+static void copy(void *user, uint32_t thread, uint64_t begin, uint64_t end)
+{
+    const struct job *j = user;
+    (void)thread;
+    memcpy((uint8_t *)cpu_host(j->b, j->op->y) + begin, (const uint8_t *)cpu_host(j->b, j->op->x) + begin, (size_t)(end - begin));
+}
+
 uint32_t cpu_run_fast(struct cpu_backend *b, const struct op *ops, uint32_t n)
 {
     struct job job = {.b = b, .op = ops, .step = ops->step.bytes ? cpu_host(b, ops->step) : NULL};
@@ -374,6 +381,7 @@ uint32_t cpu_run_fast(struct cpu_backend *b, const struct op *ops, uint32_t n)
     case OP_BIAS_ROPE_KV: run_rope(&job); break;
     case OP_ATTENTION: run_attention(&job); break;
     case OP_SWIGLU: pool_run(b->pool, (uint64_t)ops->T * ops->D, 4096, swiglu, &job); break;
+    case OP_COPY: pool_run(b->pool, ops->x.bytes, 1 << 20, copy, &job); break;
     default: cpu_run_reference(b, ops); break;
     }
     return 1;

@@ -21,8 +21,7 @@ enum pumice_status gpu_kv_window(const struct gpu_backend *g, const struct op *o
 /* What the kernels have in common; bindings 0 .. 4. */
 static struct dispatch dispatch_of(const struct op *op, const struct kv_window *w)
 {
-    return (struct dispatch){.bindings = {{.buf = op->x}, w->k, w->v, {.buf = op->step}, {.buf = op->y, .write = true}},
-                             .flops = 4.0 * w->n_g * (op->H / op->G) * op->T * op->E * (op->kv.C / 2.0)};
+    return (struct dispatch){.bindings = {{.buf = op->x}, w->k, w->v, {.buf = op->step}, {.buf = op->y, .write = true}}};
 }
 
 static struct attention_push push_of(const struct op *op, const struct kv_window *w)

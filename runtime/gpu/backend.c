@@ -2,6 +2,8 @@
 #include "gpu.h"
 #include "spirv.h"
 
+#include "../trace.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -16,9 +18,10 @@ static bool can_dot(const struct device_limits *l) { return l->features.dot && l
 static struct gpu_tuning tuning_for(const struct device_limits *l)
 {
     const uint32_t subgroup = MAX(4u, MIN(l->subgroup_size, 128u));
-    const struct gpu_tuning software = {.name = "lane per row", .layout = {8, 2}, .lane_rows = true, .lanes = 8, .rows = 1,
-                                        .max_cols = 8, .norm_lanes = 8, .head_lanes = 8, .attention_lanes = 8,
-                                        .shared_reduce = !l->subgroup_arithmetic};
+    const uint32_t lanes = subgroup < 8 ? 4 : subgroup < 16 ? 8 : 16; /* of software: one vector register */
+    const struct gpu_tuning software = {.name = "lane per row", .layout = {lanes, 2}, .lane_rows = true, .lanes = lanes,
+                                        .rows = 1, .max_cols = 8, .norm_lanes = lanes, .head_lanes = lanes,
+                                        .attention_lanes = lanes, .shared_reduce = !l->subgroup_arithmetic};
     const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {1, 4}, .lanes = MAX(32u, subgroup), .rows = 2,
                                    .max_cols = 8, .matmul_from = 9, .norm_lanes = 128, .head_lanes = 64,
                                    .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic,
@@ -67,12 +70,22 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
     }
 }
 
+/* Cuts what a device may not have down to its limits. */
+static struct gpu_tuning within(const struct device_limits *l, struct gpu_tuning t)
+{
+    uint32_t *const lanes[] = {&t.lanes, &t.norm_lanes, &t.head_lanes, &t.attention_lanes};
+    for (size_t i = 0; i < COUNT_OF(lanes); i++) *lanes[i] = MIN(*lanes[i], l->max_lanes);
+    t.shared_reduce |= !l->subgroup_arithmetic;
+    t.by_address &= l->buffer_address;
+    return t;
+}
+
 static const char *variant(struct backend *b, uint32_t i)
 {
     struct gpu_backend *g = gpu_of(b);
     struct gpu_tuning t;
     if (!tuning_variant(&g->device.physical.limits, i, &t)) return NULL;
-    g->tuning = t;
+    g->tuning = within(&g->device.physical.limits, t);
     return t.name;
 }
 
@@ -166,8 +179,8 @@ static enum pumice_status plan_end(struct plan *p)
         plan->ticks = mem_calloc(plan->recorder.n_queries, sizeof *plan->ticks);
         if (!plan->ticks) st = err_memory("timestamps", plan->recorder.n_queries * sizeof *plan->ticks);
     }
-    log_line(PUMICE_LOG_DEBUG, "plan %s: %u ops, %u dispatches, %u barriers, %u submissions", plan->name, plan->n_ops,
-             plan->recorder.n_dispatches, plan->recorder.n_barriers, plan->recorder.n_commands);
+    log_line(PUMICE_LOG_DEBUG, "plan %s: %u ops, %u dispatches, %u barriers, %u pieces", plan->name, plan->n_ops,
+             plan->recorder.n_dispatches, plan->recorder.n_barriers, plan->recorder.n_pieces);
 fail:
     return st;
 }
@@ -187,12 +200,41 @@ static void add_times(struct gpu_backend *g, const struct gpu_plan *plan)
     }
 }
 
+/* Tokens in the cache, from the step buffer of the first op that reads it. */
+static uint32_t past_of(const struct gpu_plan *plan)
+{
+    uint32_t past = 0;
+    for (uint32_t i = 0; i < plan->n_ops; i++)
+        if (plan->ops[i].step.bytes) {
+            memcpy(&past, memory_host(&gpu_of(plan->base.backend)->memory, plan->ops[i].step), sizeof past);
+            break;
+        }
+    return past;
+}
+
+/* The ops of the last run as spans. Ticks may have passed zero: distances are taken modulo their bits. */
+static void trace_ops(struct gpu_backend *g, const struct gpu_plan *plan)
+{
+    const struct device_limits *l = &g->device.physical.limits;
+    const uint64_t mask = l->timestamp_bits >= 64 ? UINT64_MAX : (1ull << l->timestamp_bits) - 1, *ticks = plan->ticks;
+    const struct device_clock at = device_clock(&g->device, ticks[0], plan->recorder.begin_ns);
+    const uint64_t after = (at.tick - ticks[0]) & mask; /* the calibration comes after the run, or is its start */
+    const uint64_t begin_ns = at.ns - (uint64_t)((double)after * (double)l->timestamp_ns);
+    for (uint32_t i = 0; i + 1 < plan->recorder.n_queries && i < plan->n_ops; i++) {
+        const double begin = (double)((ticks[i] - ticks[0]) & mask), end = (double)((ticks[i + 1] - ticks[0]) & mask);
+        const struct op *op = &plan->ops[i];
+        trace_op(op->label ? op->label : op_kind_name(op->kind), begin_ns + (uint64_t)(begin * (double)l->timestamp_ns),
+                 (uint64_t)((end - begin) * (double)l->timestamp_ns));
+    }
+}
+
 static enum pumice_status plan_run(struct plan *p)
 {
     enum pumice_status st = PUMICE_OK;
     struct gpu_plan *plan = (struct gpu_plan *)p;
-    TRY(recorder_run(&plan->recorder, plan->ticks));
+    TRY(recorder_run(&plan->recorder, past_of(plan), p->cancel, plan->ticks));
     if (plan->ticks) add_times(gpu_of(p->backend), plan);
+    if (plan->ticks && trace_on()) trace_ops(gpu_of(p->backend), plan);
 fail:
     return st;
 }
@@ -304,7 +346,7 @@ enum pumice_status gpu_backend_create(const struct backend_options *options, str
     TRY(queue_init(&g->device));
     TRY(memory_init(&g->memory, &g->device));
     TRY(pipelines_init(&g->pipelines, &g->device));
-    g->tuning = tuning_for(&g->device.physical.limits);
+    g->tuning = within(&g->device.physical.limits, tuning_for(&g->device.physical.limits));
     log_line(PUMICE_LOG_INFO, "%s (%s), Vulkan %s, subgroup %u, kernels: %s, prefill: %s", g->device.physical.info.name,
              g->device.physical.info.driver, g->device.physical.info.api, g->device.physical.limits.subgroup_size,
              g->tuning.name, g->tuning.matmul_from ? matmul_family_name(g->tuning.family) : "as decode");

@@ -13,7 +13,10 @@
  *   Vulkan 1.2                   timeline semaphores, subgroup queries     refused
  *   a compute queue              everything                                refused
  *   timelineSemaphore            one wait a step                           refused (mandatory in 1.2)
- *   workgroups of 128 lanes      the smallest any kernel is built for      refused (mandatory)
+ *   workgroups of 128 lanes,     what kernels are built for; larger ones   refused (mandatory)
+ *     16 KiB of shared memory,     are cut to the device's limits
+ *     128 bytes of push constants
+ *   10 storage buffers a kernel  bias_rope_kv                              refused (4 are mandatory)
  *   subgroup arithmetic          reductions                                reductions through shared memory
  *   bufferDeviceAddress          weights without binding limits            windowed bindings (parts of rows)
  *   maxStorageBufferRange        (>= 128 MiB is mandatory)                 matrices are split by rows into parts
@@ -176,6 +179,8 @@ enum pumice_status instance_open(struct instance *in, enum validation validation
 #define LOAD(name) in->vk.name = (PFN_vk##name)(void *)get(in->handle, "vk" #name);
     VK_INSTANCE_EXTRA_CALLS(LOAD)
 #undef LOAD
+    in->time_domains = (PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT)(void *)
+        get(in->handle, "vkGetPhysicalDeviceCalibrateableTimeDomainsEXT");
     in->validating = validate;
     if (validate && in->debug_utils) {
         PFN_vkCreateDebugUtilsMessengerEXT create_messenger =
@@ -244,6 +249,34 @@ static uint64_t local_memory(const VkPhysicalDeviceMemoryProperties *m)
     return best;
 }
 
+/* The floor of the table above: writes what the device has too little of, or returns false. */
+static bool lacks(const struct device_limits *l, char *reason, size_t n)
+{
+    const struct {
+        const char *what;
+        uint64_t has, floor;
+    } all[] = {{"lanes in a workgroup", l->max_lanes, 128},
+               {"bytes of shared memory", l->shared_bytes, 16384},
+               {"bytes of push constants", l->max_push_bytes, 128},
+               {"storage buffers in a kernel", l->max_bindings, DEVICE_MIN_BINDINGS}};
+    if (!l->timeline) {
+        snprintf(reason, n, "has no timeline semaphores: update the driver");
+        return true;
+    }
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        if (all[i].has < all[i].floor) {
+            snprintf(reason, n, "has %llu %s, pumice needs %llu", (unsigned long long)all[i].has, all[i].what,
+                     (unsigned long long)all[i].floor);
+            return true;
+        }
+    if (l->storage_align > DEVICE_MAX_ALIGN) {
+        snprintf(reason, n, "binds buffers at multiples of %llu bytes, pumice at %d", (unsigned long long)l->storage_align,
+                 DEVICE_MAX_ALIGN);
+        return true;
+    }
+    return false;
+}
+
 static void describe(struct instance *in, VkPhysicalDevice handle, struct physical *p)
 {
     memset(p, 0, sizeof *p);
@@ -271,13 +304,17 @@ static void describe(struct instance *in, VkPhysicalDevice handle, struct physic
     in->vk.GetPhysicalDeviceFeatures2(handle, &f2);
 
     const VkPhysicalDeviceLimits *l = &p->properties.limits;
+    const uint32_t *groups = l->maxComputeWorkGroupCount;
     const VkSubgroupFeatureFlags wanted = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
     struct device_limits *d = &p->limits;
     *d = (struct device_limits){
         .max_storage_range = l->maxStorageBufferRange, .max_allocation = p11.maxMemoryAllocationSize,
         .storage_align = MAX(l->minStorageBufferOffsetAlignment, 16), .subgroup_size = p11.subgroupSize,
-        .shared_bytes = l->maxComputeSharedMemorySize, .max_groups_x = l->maxComputeWorkGroupCount[0],
+        .shared_bytes = l->maxComputeSharedMemorySize, .max_groups_x = groups[0], .max_groups_yz = MIN(groups[1], groups[2]),
         .max_lanes = MIN(l->maxComputeWorkGroupInvocations, l->maxComputeWorkGroupSize[0]),
+        .max_push_bytes = l->maxPushConstantsSize,
+        .max_bindings = MIN(l->maxPerStageDescriptorStorageBuffers, l->maxDescriptorSetStorageBuffers),
+        .timeline = f12.timelineSemaphore == VK_TRUE,
         .timestamp_ns = l->timestampPeriod,
         .subgroup_arithmetic = (p11.subgroupSupportedOperations & wanted) == wanted &&
                                (p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT),
@@ -294,10 +331,8 @@ static void describe(struct instance *in, VkPhysicalDevice handle, struct physic
     info->shared_memory_bytes = d->shared_bytes;
     if (!find_queue(in, handle, &p->queue_family, &d->timestamp_bits))
         snprintf(info->reason, sizeof info->reason, "has no compute queue");
-    else if (!f12.timelineSemaphore)
-        snprintf(info->reason, sizeof info->reason, "has no timeline semaphores: update the driver");
     else
-        info->usable = true;
+        info->usable = !lacks(d, info->reason, sizeof info->reason);
     if (d->timestamp_bits == 0) d->timestamp_ns = 0;
     struct extension_list extensions;
     extensions_read(&in->vk, handle, &extensions);
@@ -375,6 +410,21 @@ fail:
 
 /* --- logical device ----------------------------------------------------------------------------------- */
 
+/* Whether device and host clock (CLOCK_MONOTONIC, as platform_now_ns reads) can be read together. */
+static bool has_clock(struct device *d, const struct extension_list *have)
+{
+    VkTimeDomainEXT domains[8];
+    uint32_t n = COUNT_OF(domains);
+    bool device = false, host = false;
+    if (!d->instance.time_domains || !extensions_have(have, VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME)) return false;
+    if (d->instance.time_domains(d->physical.handle, &n, domains) < 0) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        device |= domains[i] == VK_TIME_DOMAIN_DEVICE_EXT;
+        host |= domains[i] == VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT;
+    }
+    return device && host;
+}
+
 static enum pumice_status pick(struct device *d, const char *wanted)
 {
     enum pumice_status st = PUMICE_OK;
@@ -416,8 +466,10 @@ enum pumice_status device_open(const char *wanted, enum validation validation, s
     const VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                            .queueFamilyIndex = d->physical.queue_family, .queueCount = 1,
                                            .pQueuePriorities = &priority};
-    const char *extensions[2 + FEATURES_MAX_EXTENSIONS];
+    const char *extensions[3 + FEATURES_MAX_EXTENSIONS];
     uint32_t n_extensions = 0;
+    d->physical.limits.calibrated = has_clock(d, &have);
+    if (d->physical.limits.calibrated) extensions[n_extensions++] = VK_EXT_CALIBRATED_TIMESTAMPS_EXTENSION_NAME;
     d->physical.limits.memory_budget = extensions_have(&have, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     if (d->physical.limits.memory_budget) extensions[n_extensions++] = VK_EXT_MEMORY_BUDGET_EXTENSION_NAME;
     if (extensions_have(&have, "VK_KHR_portability_subset")) extensions[n_extensions++] = "VK_KHR_portability_subset";
@@ -440,9 +492,15 @@ enum pumice_status device_open(const char *wanted, enum validation validation, s
     if (d->instance.debug_utils) {
         VK_DEBUG_CALLS(LOAD)
     }
+    if (d->physical.limits.calibrated) {
+        VK_CLOCK_CALLS(LOAD)
+    }
 #undef LOAD
     d->vk.GetDeviceQueue(d->handle, d->physical.queue_family, 0, &d->queue);
     if (device_hook) device_hook(d);
+    if (lacks(&d->physical.limits, d->physical.info.reason, sizeof d->physical.info.reason))
+        TRY(err_set(PUMICE_UNSUPPORTED, "%s %s; choose another --device, or --device cpu", d->physical.info.name,
+                    d->physical.info.reason));
     extensions_free(&have);
     return PUMICE_OK;
 fail:
@@ -494,6 +552,18 @@ void device_memory(struct device *d, uint64_t own_bytes, uint64_t *total, uint64
     if (!d->physical.limits.software) return;
     *total = platform_memory_bytes(); /* lavapipe's heap is the host's memory, whatever it calls its size */
     *available = platform_memory_available();
+}
+
+struct device_clock device_clock(struct device *d, uint64_t first_tick, uint64_t begin_ns)
+{
+    const VkCalibratedTimestampInfoEXT infos[2] = {
+        {.sType = VK_STRUCTURE_TYPE_CALIBRATED_TIMESTAMP_INFO_EXT, .timeDomain = VK_TIME_DOMAIN_DEVICE_EXT},
+        {.sType = VK_STRUCTURE_TYPE_CALIBRATED_TIMESTAMP_INFO_EXT, .timeDomain = VK_TIME_DOMAIN_CLOCK_MONOTONIC_EXT}};
+    uint64_t now[2], deviation = 0;
+    if (d->physical.limits.calibrated && d->vk.GetCalibratedTimestampsEXT &&
+        d->vk.GetCalibratedTimestampsEXT(d->handle, 2, infos, now, &deviation) == VK_SUCCESS)
+        return (struct device_clock){now[0], now[1]};
+    return (struct device_clock){first_tick, begin_ns};
 }
 
 enum pumice_status device_check(struct device *d)

@@ -7,7 +7,11 @@
 
 #include "features.h"
 
-enum { DEVICE_MAX = 32 };
+enum {
+    DEVICE_MAX = 32,
+    DEVICE_MIN_BINDINGS = 10, /* what a kernel may bind */
+    DEVICE_MAX_ALIGN = 256    /* bindings are aligned for any device */
+};
 
 /* What the rest of gpu/ asks about a device; filled once. */
 struct device_limits {
@@ -16,8 +20,10 @@ struct device_limits {
     uint64_t storage_align;       /* offset alignment of bindings, a power of two */
     uint32_t subgroup_size;
     uint32_t shared_bytes;
-    uint32_t max_groups_x;
+    uint32_t max_groups_x, max_groups_yz; /* workgroups a dispatch */
     uint32_t max_lanes;           /* of a workgroup */
+    uint32_t max_push_bytes, max_bindings; /* of a kernel; bindings: storage buffers */
+    bool timeline;                /* timeline semaphores */
     float timestamp_ns;           /* ns a tick, 0 = no timestamps */
     uint32_t timestamp_bits;
     bool subgroup_arithmetic;     /* subgroup reductions in compute */
@@ -25,6 +31,7 @@ struct device_limits {
     bool software;                /* a CPU driver: lane-per-row kernels, no barriers in hot loops */
     bool memory_budget;           /* VK_EXT_memory_budget: the driver says what is free */
     struct device_features features; /* beyond what pumice needs */
+    bool calibrated;              /* VK_EXT_calibrated_timestamps: device and host time read at once */
     bool unified;                 /* device-local memory is host memory: weights are written in place */
 };
 
@@ -34,6 +41,7 @@ struct instance {
     VkDebugUtilsMessengerEXT messenger;
     PFN_vkDestroyDebugUtilsMessengerEXT destroy_messenger;
     struct vk_instance_calls vk;
+    PFN_vkGetPhysicalDeviceCalibrateableTimeDomainsEXT time_domains; /* NULL where unknown */
     bool debug_utils, validating;
     uint32_t layer_version;            /* Vulkan version that the validation layers know */
     uint32_t n_validation_errors;      /* atomic enough: written by the callback in our own calls */
@@ -70,13 +78,14 @@ struct device {
     struct vk_device_calls vk;
     VkSemaphore timeline;    /* queue.c */
     uint64_t timeline_value; /* of the newest submission */
+    double pace;             /* ns an operation, as submissions have shown: pace.h */
     bool lost;               /* sticky: every later submission fails */
 };
 enum pumice_status device_open(const char *wanted, enum validation validation, struct device *d);
 void device_close(struct device *d);
 
 /* Tests only: called by device_open when limits and table are filled; may replace entries (to make calls fail) and shrink
- * limits (to act as a smaller device). */
+ * limits (to act as a smaller device). What the device then lacks is refused as if it had been so from the start. */
 extern void (*device_hook)(struct device *d);
 
 /* Names an object for debuggers and validation messages; nothing without VK_EXT_debug_utils. */
@@ -85,6 +94,13 @@ void device_name(struct device *d, VkObjectType type, uint64_t handle, const cha
 /* Bytes of the largest device-local heap, and how many of them can be had now: the driver's budget where it says one, else
  * the heap less `own_bytes`. For software drivers the host's memory. */
 void device_memory(struct device *d, uint64_t own_bytes, uint64_t *total, uint64_t *available);
+
+/* The host's time (platform_now_ns) of a timestamp taken in a run that began at begin_ns with the timestamp first: by
+ * calibration, else as if the device had begun at once. */
+struct device_clock {
+    uint64_t tick, ns; /* the same moment */
+};
+struct device_clock device_clock(struct device *d, uint64_t first_tick, uint64_t begin_ns);
 
 /* OK, or DEVICE when the device was lost or the validation layers have complained. */
 enum pumice_status device_check(struct device *d);

@@ -222,7 +222,7 @@ static enum pumice_status part_record(struct gpu_backend *g, struct recorder *r,
                                      .y_at = part->row0, .n = op->w->n, .T = op->T, .groups_x = groups_x, .add = op->add,
                                      .x_words = x->words, .x_tokens = op->T};
     struct dispatch d = {.bindings = {{.buf = part->buf}, {.buf = x->bufs[x->n_bufs - 1]}, {.buf = op->y, .write = true}}, .push = &push,
-                         .groups = {groups_x, groups(n_groups, groups_x), groups(op->T, s.cols)}, .flops = 2.0 * part->n * k * op->T};
+                         .groups = {groups_x, groups(n_groups, groups_x), groups(op->T, s.cols)}};
     char name[64];
     snprintf(name, sizeof name, "%s_%s", matrix ? "matmul_matrix" : "matmul_dot", layout_suffix(op->w->type));
     TRY(pipeline_get_pinned(&g->pipelines, name, 3, sizeof push, spec, n_spec, matrix ? l->features.subgroup_pinned : 0, &d.pipeline));

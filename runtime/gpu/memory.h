@@ -10,7 +10,7 @@
 #include "../ops.h"
 #include "device.h"
 
-enum { MEMORY_ALIGN = 256, MEMORY_WEIGHT_BLOCK_MIN = 4 << 20, MEMORY_WEIGHT_BLOCK_MAX = 64 << 20, MEMORY_STAGE_BYTES = 16 << 20 };
+enum { MEMORY_ALIGN = DEVICE_MAX_ALIGN, MEMORY_WEIGHT_BLOCK_MIN = 4 << 20, MEMORY_WEIGHT_BLOCK_MAX = 64 << 20, MEMORY_STAGE_BYTES = 16 << 20 };
 
 struct memory_block {
     VkDeviceMemory memory;

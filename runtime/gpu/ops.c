@@ -80,8 +80,7 @@ static enum pumice_status matmul_part(struct gpu_backend *g, struct recorder *r,
     struct matmul_push push = {.rows = part->n, .k = k, .row_words = (uint32_t)layout_row_words(op->w->type, k),
                                .x_at = op->x_row * k, .y_at = part->row0, .n = op->w->n, .T = op->T, .add = op->add,
                                .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32)};
-    struct dispatch d = {.bindings = {in(part->buf), in(op->x), out(op->y)}, .push = &push,
-                         .flops = 2.0 * part->n * k * op->T};
+    struct dispatch d = {.bindings = {in(part->buf), in(op->x), out(op->y)}, .push = &push};
     char name[64];
     kernel_name(name, sizeof name, tiled ? "matmul" : "matvec", layout_suffix(op->w->type),
                 t->by_address ? "_bda" : t->shared_reduce && !tiled ? "_shared" : "");
@@ -208,7 +207,7 @@ static enum pumice_status peak(struct gpu_backend *g, struct recorder *r, const 
     const uint32_t subgroup = matrix ? f->subgroup_pinned : 0, lanes = matrix ? 4 * subgroup : g->tuning.norm_lanes;
     const struct peak_push push = {.n = op->D, .rounds = op->rounds};
     const uint32_t spec[] = {lanes, 0, 0, 0, 0, f->matrix.m, f->matrix.n, f->matrix.k};
-    struct dispatch d = {.bindings = {in(op->x), out(op->y)}, .push = &push, .groups = {0, 0, 1}, .flops = op_flops(op, 0)};
+    struct dispatch d = {.bindings = {in(op->x), out(op->y)}, .push = &push, .groups = {0, 0, 1}};
     grid(g, groups(push.n, matrix ? 4 * f->matrix.m * f->matrix.n : lanes), &d.groups[0], &d.groups[1]);
     TRY(pipeline_get_pinned(&g->pipelines, kernels[op->arithmetic], 2, sizeof push, spec, matrix ? COUNT_OF(spec) : 1, subgroup,
                             &d.pipeline));
@@ -234,7 +233,7 @@ enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const s
     case OP_N_KINDS: break;
     }
     matmul_rounded_after(r, op);
-    TRY(recorder_op_end(r));
+    TRY(recorder_op_end(r, op));
 fail:
     return st;
 }

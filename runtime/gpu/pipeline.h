@@ -7,7 +7,7 @@
 
 #include "device.h"
 
-enum { PIPELINE_MAX_SPEC = 12, PIPELINE_MAX_BINDINGS = 10 };
+enum { PIPELINE_MAX_SPEC = 12, PIPELINE_MAX_BINDINGS = DEVICE_MIN_BINDINGS };
 
 struct pipeline {
     const char *kernel;
@@ -32,7 +32,8 @@ struct pipelines {
 enum pumice_status pipelines_init(struct pipelines *ps, struct device *d);
 void pipelines_fini(struct pipelines *ps); /* writes the disk cache when pipelines were created */
 
-/* spec[i] becomes specialization constant i (0 = lanes a workgroup). Fails UNSUPPORTED for an unknown kernel. */
+/* spec[i] becomes specialization constant i (0 = lanes a workgroup). Fails UNSUPPORTED for an unknown kernel, and for one that
+ * takes more lanes or shared memory than the device has. */
 enum pumice_status pipeline_get(struct pipelines *ps, const char *kernel, uint32_t n_bindings, uint32_t push_bytes,
                                 const uint32_t *spec, uint32_t n_spec, const struct pipeline **out);
 /* The same with subgroups of exactly that many lanes, all full: features.subgroup_pinned, which spec[0] is a multiple of. */

@@ -1,12 +1,15 @@
 /* queue: see queue.h. */
 #include "queue.h"
 
+#include "pace.h"
+
 enum pumice_status queue_init(struct device *d)
 {
     enum pumice_status st = PUMICE_OK;
     const VkSemaphoreTypeCreateInfo type = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
                                             .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     const VkSemaphoreCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO, .pNext = &type};
+    d->pace = pace_first(d->physical.info.kind);
     VK_TRY(d->vk.CreateSemaphore(d->handle, &info, NULL, &d->timeline));
 fail:
     return st;
@@ -30,7 +33,9 @@ enum pumice_status queue_submit(struct device *d, uint32_t n, const VkCommandBuf
     const VkSubmitInfo submit = {.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .pNext = &timeline, .commandBufferCount = n,
                                  .pCommandBuffers = commands, .signalSemaphoreCount = 1,
                                  .pSignalSemaphores = &d->timeline};
+    const uint64_t span = pumice_trace_begin();
     const VkResult result = d->vk.QueueSubmit(d->queue, 1, &submit, VK_NULL_HANDLE);
+    pumice_trace_end("submit", span);
     if (result < 0) {
         d->lost |= result == VK_ERROR_DEVICE_LOST;
         return vk_fail(result, "vk.QueueSubmit");
@@ -45,7 +50,9 @@ enum pumice_status queue_wait(struct device *d, uint64_t value)
     const VkSemaphoreWaitInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO, .semaphoreCount = 1,
                                       .pSemaphores = &d->timeline, .pValues = &value};
     if (value == 0) return PUMICE_OK;
+    const uint64_t span = pumice_trace_begin();
     const VkResult result = d->lost ? VK_ERROR_DEVICE_LOST : d->vk.WaitSemaphores(d->handle, &info, UINT64_MAX);
+    pumice_trace_end("wait", span);
     if (result < 0) {
         d->lost |= result == VK_ERROR_DEVICE_LOST;
         return vk_fail(result, "vk.WaitSemaphores");

@@ -1,12 +1,11 @@
 /* record: see record.h. */
 #include "record.h"
 
+#include "../platform.h"
+
 #include <string.h>
 
-/* A submission holds about this much work: well under the driver watchdogs' limits on slow integrated GPUs
- * (0.5 TFLOP/s effective -> 80 ms). */
-static const double flops_a_submission = 4e10;
-enum { RECORD_MAX_QUERIES = 8192 };
+enum { RECORD_MAX_QUERIES = 8192, MAX_FLIGHTS = 2 };
 
 enum pumice_status recorder_init(struct recorder *r, struct device *d, struct memory *m, bool perf)
 {
@@ -37,7 +36,22 @@ void recorder_fini(struct recorder *r)
     for (uint32_t i = 0; i < r->n_pools; i++) d->vk.DestroyDescriptorPool(d->handle, r->pools[i], NULL);
     if (r->queries) d->vk.DestroyQueryPool(d->handle, r->queries, NULL);
     if (r->command_pool) d->vk.DestroyCommandPool(d->handle, r->command_pool, NULL); /* frees the command buffers */
+    mem_free(r->commands);
+    mem_free(r->works);
     memset(r, 0, sizeof *r);
+}
+
+static enum pumice_status grow(struct recorder *r)
+{
+    if (r->n_pieces < r->capacity) return PUMICE_OK;
+    const uint32_t capacity = r->capacity ? 2 * r->capacity : 16;
+    VkCommandBuffer *commands = mem_realloc(r->commands, capacity, sizeof *commands);
+    if (commands) r->commands = commands;
+    struct work *works = mem_realloc(r->works, capacity, sizeof *works);
+    if (works) r->works = works;
+    if (!commands || !works) return err_memory("a plan", capacity * (sizeof *works + sizeof *commands));
+    r->capacity = capacity;
+    return PUMICE_OK;
 }
 
 static enum pumice_status command_begin(struct recorder *r)
@@ -45,23 +59,21 @@ static enum pumice_status command_begin(struct recorder *r)
     enum pumice_status st = PUMICE_OK;
     struct device *d = r->device;
     if (r->open) return PUMICE_OK;
-    if (r->n_commands == RECORD_MAX_COMMANDS)
-        return err_set(PUMICE_UNSUPPORTED, "a step of this model needs more than %d submissions; use a smaller batch or model",
-                       RECORD_MAX_COMMANDS);
+    TRY(grow(r));
     const VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                                   .commandPool = r->command_pool,
                                                   .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1};
     const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-    VK_TRY(d->vk.AllocateCommandBuffers(d->handle, &allocate, &r->commands[r->n_commands]));
-    VK_TRY(d->vk.BeginCommandBuffer(r->commands[r->n_commands], &begin));
-    r->n_commands++;
+    VK_TRY(d->vk.AllocateCommandBuffers(d->handle, &allocate, &r->commands[r->n_pieces]));
+    VK_TRY(d->vk.BeginCommandBuffer(r->commands[r->n_pieces], &begin));
+    r->works[r->n_pieces++] = (struct work){0};
     r->open = true;
-    r->flops = 0;
+    r->open_ns = 0;
 fail:
     return st;
 }
 
-static VkCommandBuffer current(const struct recorder *r) { return r->commands[r->n_commands - 1]; }
+static VkCommandBuffer current(const struct recorder *r) { return r->commands[r->n_pieces - 1]; }
 
 static enum pumice_status command_end(struct recorder *r)
 {
@@ -133,7 +145,7 @@ fail:
     return st;
 }
 
-enum pumice_status recorder_op_end(struct recorder *r)
+enum pumice_status recorder_op_end(struct recorder *r, const struct op *op)
 {
     struct device *d = r->device;
     if (d->vk.CmdEndDebugUtilsLabelEXT) d->vk.CmdEndDebugUtilsLabelEXT(current(r));
@@ -141,7 +153,10 @@ enum pumice_status recorder_op_end(struct recorder *r)
         barrier(r); /* so that an op's time is its own */
         timestamp(r);
     }
-    return r->flops > flops_a_submission ? command_end(r) : PUMICE_OK;
+    const struct work work = work_of(op);
+    r->works[r->n_pieces - 1] = work_add(r->works[r->n_pieces - 1], work);
+    r->open_ns += (work.base + work.a_past * op->C / 2.0) * d->pace;
+    return r->open_ns > PACE_PIECE_NS ? command_end(r) : PUMICE_OK;
 }
 
 static enum pumice_status new_set(struct recorder *r, const struct pipeline *p, VkDescriptorSet *set)
@@ -169,6 +184,14 @@ fail:
     return st;
 }
 
+static enum pumice_status check_groups(const struct device *d, const struct pipeline *p, const uint32_t groups[3])
+{
+    const struct device_limits *l = &d->physical.limits;
+    if (groups[0] <= l->max_groups_x && groups[1] <= l->max_groups_yz && groups[2] <= l->max_groups_yz) return PUMICE_OK;
+    return err_set(PUMICE_UNSUPPORTED, "kernel %s wants %u x %u x %u workgroups, %s runs %u x %u x %u; use --device cpu", p->kernel,
+                   groups[0], groups[1], groups[2], d->physical.info.name, l->max_groups_x, l->max_groups_yz, l->max_groups_yz);
+}
+
 enum pumice_status recorder_dispatch(struct recorder *r, const struct dispatch *x)
 {
     enum pumice_status st = PUMICE_OK;
@@ -179,6 +202,7 @@ enum pumice_status recorder_dispatch(struct recorder *r, const struct dispatch *
     struct range ranges[PIPELINE_MAX_BINDINGS];
     bool write[PIPELINE_MAX_BINDINGS];
     VkDescriptorSet set = VK_NULL_HANDLE;
+    TRY(check_groups(d, p, x->groups));
     TRY(new_set(r, p, &set));
     for (uint32_t i = 0; i < p->n_bindings; i++) {
         const struct binding *b = &x->bindings[i];
@@ -204,7 +228,6 @@ enum pumice_status recorder_dispatch(struct recorder *r, const struct dispatch *
     d->vk.CmdPushConstants(current(r), p->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, p->push_bytes, x->push);
     d->vk.CmdDispatch(current(r), x->groups[0], x->groups[1], x->groups[2]);
     r->n_dispatches++;
-    r->flops += x->flops;
 fail:
     return st;
 }
@@ -236,16 +259,57 @@ fail:
     return st;
 }
 
-enum pumice_status recorder_run(struct recorder *r, uint64_t *ticks)
+/* A submission on its way. */
+struct flight {
+    uint64_t value, begin_ns;
+    double work;
+};
+
+/* Submits as many pieces from `first` on as the pace allows, at least one; *n: how many. */
+static enum pumice_status submit(struct recorder *r, uint32_t first, uint32_t past, uint32_t *n, struct flight *f)
+{
+    const double limit = PACE_SUBMISSION_NS / r->device->pace;
+    f->work = 0;
+    for (*n = 0; first + *n < r->n_pieces; ++*n) {
+        const struct work *w = &r->works[first + *n];
+        const double more = w->base + w->a_past * past;
+        if (*n && f->work + more > limit) break;
+        f->work += more;
+    }
+    f->begin_ns = platform_now_ns();
+    return queue_submit(r->device, *n, r->commands + first, &f->value);
+}
+
+enum pumice_status recorder_run(struct recorder *r, uint32_t past, const atomic_bool *cancel, uint64_t *ticks)
 {
     enum pumice_status st = PUMICE_OK;
     struct device *d = r->device;
-    uint64_t value = 0;
-    for (uint32_t i = 0; i < r->n_commands; i++) TRY(queue_submit(d, 1, &r->commands[i], &value));
-    TRY(queue_wait(d, value));
+    struct flight flights[MAX_FLIGHTS]; /* the oldest first */
+    uint32_t next = 0, n_flights = 0, n = 0;
+    uint64_t free_ns = 0; /* since when the device had nothing older to do */
+    bool stop = false;
+    for (r->n_submissions = 0; (next < r->n_pieces && !stop) || n_flights > 0;) {
+        while (next < r->n_pieces && n_flights < MAX_FLIGHTS && !stop) {
+            stop = cancel && atomic_load_explicit(cancel, memory_order_relaxed);
+            if (stop) break;
+            TRY(submit(r, next, past, &n, &flights[n_flights]));
+            if (r->n_submissions++ == 0) r->begin_ns = flights[n_flights].begin_ns;
+            n_flights++;
+            next += n;
+        }
+        if (n_flights == 0) break;
+        TRY(queue_wait(d, flights[0].value));
+        const uint64_t now = platform_now_ns();
+        d->pace = pace_learn(d->pace, flights[0].work, now - MAX(free_ns, flights[0].begin_ns));
+        free_ns = now;
+        flights[0] = flights[--n_flights];
+    }
+    if (next < r->n_pieces) return err_set(PUMICE_CANCELLED, "cancelled inside a step");
     if (ticks && r->n_queries)
         VK_TRY(d->vk.GetQueryPoolResults(d->handle, r->queries, 0, r->n_queries, r->n_queries * sizeof *ticks, ticks,
                                          sizeof *ticks, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
+    return PUMICE_OK;
 fail:
+    if (n_flights > 0 && !d->lost) (void)queue_wait(d, flights[n_flights - 1].value); /* the plan may be destroyed next */
     return st;
 }

@@ -59,6 +59,9 @@ typedef VkResult(VKAPI_PTR *PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKH
 /* Present only with VK_EXT_debug_utils (validation or debug builds); may be NULL. */
 #define VK_DEBUG_CALLS(X) X(SetDebugUtilsObjectNameEXT) X(CmdBeginDebugUtilsLabelEXT) X(CmdEndDebugUtilsLabelEXT)
 
+/* Present only with VK_EXT_calibrated_timestamps; may be NULL. */
+#define VK_CLOCK_CALLS(X) X(GetCalibratedTimestampsEXT)
+
 #define VK_DECLARE(name) PFN_vk##name name;
 struct vk_instance_calls {
     VK_INSTANCE_CALLS(VK_DECLARE)
@@ -67,6 +70,7 @@ struct vk_instance_calls {
 struct vk_device_calls {
     VK_DEVICE_CALLS(VK_DECLARE)
     VK_DEBUG_CALLS(VK_DECLARE)
+    VK_CLOCK_CALLS(VK_DECLARE)
 };
 #undef VK_DECLARE
 

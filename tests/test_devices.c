@@ -1,0 +1,317 @@
+/* test_devices: a table of simulated devices, made of the software Vulkan driver (or PUMICE_TEST_DEVICE) by taking things
+ * away through device_hook. On each the whole model gives the tokens of the double-precision reference, or the device is
+ * refused with the name of what it lacks. usage: test_devices [part of a device's name]
+ *
+ * LP_NATIVE_VECTOR_WIDTH=128, 256, 512 give lavapipe subgroups of 4, 8, 16; the build runs this program with each. */
+#include "check.h"
+#include "engine.h"
+#include "gpu/gpu.h"
+#include "gpu/shared.h"
+#include "gpu/spirv.h"
+#include "quant.h"
+#include "rig.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *gpu_name = "software";
+static const uint32_t types[] = {GGUF_T_Q4_K, GGUF_T_F16, GGUF_T_Q6_K};
+enum { N_PROMPT = 45, N_ANSWER = 8, N_CONTEXT = 256, VOCAB = 512 };
+static int32_t prompt[N_PROMPT];
+
+/* --- what is taken away --------------------------------------------------------------------------------------------- */
+
+/* A GPU: not software, so that it gets a GPU's kernels, and its memory is not the host's. */
+static void gpu(struct device_limits *l) { l->software = l->unified = false; }
+
+static void as_it_is(struct device_limits *l) { (void)l; }
+static void integrated(struct device_limits *l) { gpu(l), l->unified = true; }
+static void no_arithmetic(struct device_limits *l) { gpu(l), l->subgroup_arithmetic = false; }
+static void no_arithmetic_software(struct device_limits *l) { l->subgroup_arithmetic = false; }
+static void no_address(struct device_limits *l) { gpu(l), l->buffer_address = false; }
+static void no_timestamps(struct device_limits *l) { gpu(l), l->timestamp_ns = 0, l->timestamp_bits = 0; }
+static void short_timestamps(struct device_limits *l) { gpu(l), l->timestamp_bits = 36; }
+static void no_budget(struct device_limits *l) { gpu(l), l->memory_budget = false; }
+static void small_range(struct device_limits *l) { gpu(l), l->max_storage_range = 64 << 10; }
+static void small_range_software(struct device_limits *l) { l->max_storage_range = 64 << 10; }
+static void allocation_64(struct device_limits *l) { gpu(l), l->max_allocation = 64 << 20; }
+static void allocation_1(struct device_limits *l) { gpu(l), l->max_allocation = 1 << 20; }
+static void shared_16(struct device_limits *l) { gpu(l), l->shared_bytes = 16 << 10; }
+static void lanes_128(struct device_limits *l) { gpu(l), l->max_lanes = 128; }
+static void few_groups(struct device_limits *l) { gpu(l), l->max_groups_x = l->max_groups_yz = 64; }
+static void subgroup_4(struct device_limits *l) { gpu(l), l->subgroup_size = 4; }
+static void subgroup_16(struct device_limits *l) { gpu(l), l->subgroup_size = 16; }
+static void subgroup_32(struct device_limits *l) { gpu(l), l->subgroup_size = 32; }
+static void subgroup_64(struct device_limits *l) { gpu(l), l->subgroup_size = 64; }
+static void subgroup_128(struct device_limits *l) { gpu(l), l->subgroup_size = 128; }
+static void software_4(struct device_limits *l) { l->subgroup_size = 4; }
+static void software_16(struct device_limits *l) { l->subgroup_size = 16; }
+
+static void all_at_once(struct device_limits *l)
+{
+    no_arithmetic(l), no_address(l), no_timestamps(l), no_budget(l), small_range(l), allocation_1(l), shared_16(l), lanes_128(l),
+        few_groups(l);
+    l->max_push_bytes = 128;
+    l->max_bindings = DEVICE_MIN_BINDINGS;
+    l->storage_align = DEVICE_MAX_ALIGN;
+}
+
+static void no_timeline(struct device_limits *l) { l->timeline = false; }
+static void lanes_64(struct device_limits *l) { l->max_lanes = 64; }
+static void shared_8(struct device_limits *l) { l->shared_bytes = 8 << 10; }
+static void push_64(struct device_limits *l) { l->max_push_bytes = 64; }
+static void bindings_4(struct device_limits *l) { l->max_bindings = 4; }
+static void align_1024(struct device_limits *l) { l->storage_align = 1024; }
+static void groups_4(struct device_limits *l) { gpu(l), l->max_groups_yz = 4; }
+static void range_8(struct device_limits *l) { gpu(l), l->max_storage_range = 8 << 10; }
+static void allocation_4(struct device_limits *l) { gpu(l), l->max_allocation = 4 << 10; }
+static void little_memory(struct device_limits *l) { gpu(l), l->memory_budget = false; }
+
+static const struct simulated {
+    const char *name;
+    void (*take)(struct device_limits *l);
+    const char *refusal; /* a part of its text, or NULL: it works */
+} table[] = {
+    {"as it is", as_it_is, NULL},
+    {"discrete", gpu, NULL},
+    {"discrete, separate memory", gpu, NULL},
+    {"integrated", integrated, NULL},
+    {"no subgroup arithmetic", no_arithmetic, NULL},
+    {"no subgroup arithmetic, software", no_arithmetic_software, NULL},
+    {"no buffer address", no_address, NULL},
+    {"no timestamps", no_timestamps, NULL},
+    {"timestamps of 36 bits", short_timestamps, NULL},
+    {"no memory budget", no_budget, NULL},
+    {"bindings of 64 KiB", small_range, NULL},
+    {"bindings of 64 KiB, software", small_range_software, NULL},
+    {"allocations of 64 MiB", allocation_64, NULL},
+    {"allocations of 1 MiB", allocation_1, NULL},
+    {"16 KiB of shared memory", shared_16, NULL},
+    {"128 lanes", lanes_128, NULL},
+    {"64 groups", few_groups, NULL},
+    {"subgroup 4", subgroup_4, NULL},
+    {"subgroup 16", subgroup_16, NULL},
+    {"subgroup 32", subgroup_32, NULL},
+    {"subgroup 64", subgroup_64, NULL},
+    {"subgroup 128", subgroup_128, NULL},
+    {"software, subgroup 4", software_4, NULL},
+    {"software, subgroup 16", software_16, NULL},
+    {"all at once, separate memory", all_at_once, NULL},
+    {"no timeline", no_timeline, "timeline semaphores"},
+    {"64 lanes", lanes_64, "64 lanes in a workgroup"},
+    {"8 KiB of shared memory", shared_8, "8192 bytes of shared memory"},
+    {"64 bytes of push constants", push_64, "64 bytes of push constants"},
+    {"4 bindings", bindings_4, "4 storage buffers"},
+    {"alignment of 1024", align_1024, "multiples of 1024 bytes"},
+    {"4 groups", groups_4, "workgroups"},
+    {"bindings of 8 KiB", range_8, "in one buffer"},
+    {"allocations of 4 KiB", allocation_4, "in one buffer"},
+    {"little memory", little_memory, "GiB free"},
+};
+static const struct simulated *now;
+
+/* --- memory that the host cannot see: type 0 is the device's, type 1 the host's; both are the driver's type 0 ---------- */
+
+static struct vk_device_calls real;
+static VkDeviceMemory hidden[256];
+static uint32_t n_hidden, n_wrong_maps;
+
+static void separate_requirements(VkDevice d, VkBuffer b, VkMemoryRequirements *out)
+{
+    real.GetBufferMemoryRequirements(d, b, out);
+    out->memoryTypeBits = 3;
+}
+static VkResult separate_allocate(VkDevice d, const VkMemoryAllocateInfo *i, const VkAllocationCallbacks *a, VkDeviceMemory *out)
+{
+    VkMemoryAllocateInfo info = *i;
+    info.memoryTypeIndex = 0;
+    const VkResult result = real.AllocateMemory(d, &info, a, out);
+    if (result == VK_SUCCESS && i->memoryTypeIndex == 0 && n_hidden < COUNT_OF(hidden)) hidden[n_hidden++] = *out;
+    return result;
+}
+static void separate_free(VkDevice d, VkDeviceMemory m, const VkAllocationCallbacks *a)
+{
+    for (uint32_t i = 0; i < n_hidden; i++)
+        if (hidden[i] == m) hidden[i--] = hidden[--n_hidden];
+    real.FreeMemory(d, m, a);
+}
+static VkResult separate_map(VkDevice d, VkDeviceMemory m, VkDeviceSize o, VkDeviceSize n, VkMemoryMapFlags f, void **out)
+{
+    for (uint32_t i = 0; i < n_hidden; i++)
+        if (hidden[i] == m) return n_wrong_maps++, VK_ERROR_MEMORY_MAP_FAILED;
+    return real.MapMemory(d, m, o, n, f, out);
+}
+
+static void separate_memory(struct device *d)
+{
+    VkPhysicalDeviceMemoryProperties *m = &d->physical.memory;
+    real = d->vk;
+    n_hidden = 0;
+    m->memoryTypeCount = 2;
+    m->memoryTypes[0].propertyFlags = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+    m->memoryTypes[1] = m->memoryTypes[0];
+    m->memoryTypes[1].propertyFlags = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT |
+                                      VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    d->vk.GetBufferMemoryRequirements = separate_requirements;
+    d->vk.AllocateMemory = separate_allocate;
+    d->vk.FreeMemory = separate_free;
+    d->vk.MapMemory = separate_map;
+}
+
+static void VKAPI_CALL little_heap(VkPhysicalDevice device, VkPhysicalDeviceMemoryProperties2 *p)
+{
+    (void)device;
+    p->memoryProperties = (VkPhysicalDeviceMemoryProperties){.memoryHeapCount = 1};
+    p->memoryProperties.memoryHeaps[0] = (VkMemoryHeap){.size = 1 << 20, .flags = VK_MEMORY_HEAP_DEVICE_LOCAL_BIT};
+}
+
+static void hook(struct device *d)
+{
+    now->take(&d->physical.limits);
+    if (strstr(now->name, "separate memory")) separate_memory(d);
+    if (now->take == little_memory) d->instance.vk.GetPhysicalDeviceMemoryProperties2 = little_heap;
+}
+
+/* --- the whole model -------------------------------------------------------------------------------------------------- */
+
+struct run {
+    float logits[VOCAB]; /* after the prompt */
+    int32_t answer[N_ANSWER];
+};
+
+static enum pumice_status run(uint32_t type, const char *device, struct run *out)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct rig r;
+    size_t n = 0;
+    const struct pumice_engine_params params = {.device = device, .trusted = true, .perf = true, .n_ctx = N_CONTEXT};
+    const struct pumice_generate_params greedy = {.max_tokens = N_ANSWER};
+    struct pumice_generate_result result;
+    memset(out, 0, sizeof *out);
+    TRY(rig_start(&r, type, true, &params, N_CONTEXT));
+    TRY(pumice_session_sync(r.session, prompt, N_PROMPT, NULL));
+    memcpy(out->logits, pumice_session_logits(r.session), r.model->h.V * sizeof *out->logits);
+    TRY(pumice_session_generate(r.session, &greedy, &result));
+    const int32_t *tokens = pumice_session_tokens(r.session, &n);
+    if (CHECK(n == N_PROMPT + N_ANSWER, "%zu tokens", n)) memcpy(out->answer, tokens + N_PROMPT, sizeof out->answer);
+    struct pumice_perf_row rows[32];
+    size_t n_rows = COUNT_OF(rows);
+    pumice_engine_perf(r.engine, rows, &n_rows);
+    const bool timed = !now || (now->take != no_timestamps && now->take != all_at_once);
+    CHECK((n_rows > 0) == timed, "%zu ops were timed", n_rows);
+fail:
+    rig_close(&r);
+    return st;
+}
+
+static double nmse(const float *a, const float *b)
+{
+    double error = 0, power = 0;
+    for (size_t i = 0; i < VOCAB; i++) {
+        error += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+        power += (double)b[i] * (double)b[i];
+    }
+    return error / power;
+}
+
+static void test_device(const struct simulated *s, const struct run *want, size_t n_types)
+{
+    const uint64_t begin = platform_now_ns();
+    double worst = 0;
+    bool same = true;
+    now = s;
+    device_hook = hook;
+    for (size_t i = 0; i < (s->refusal ? 1 : n_types); i++) {
+        struct run got;
+        const enum pumice_status st = run(types[i], gpu_name, &got);
+        if (s->refusal) {
+            CHECK(st == PUMICE_UNSUPPORTED || st == PUMICE_MEMORY, "%s: %s", s->name, pumice_status_name(st));
+            CHECK(st != PUMICE_OK && strstr(pumice_error(), s->refusal), "%s: '%s'", s->name, pumice_error());
+            CHECK(strstr(pumice_error(), "use ") || strstr(pumice_error(), "--device"), "%s: no advice", pumice_error());
+            printf("%-34s refused: %.90s\n", s->name, pumice_error());
+            continue;
+        }
+        if (!CHECK(st == PUMICE_OK, "%s, %s: %s", s->name, gguf_type(types[i])->name, pumice_error())) continue;
+        const double error = nmse(got.logits, want[i].logits);
+        same &= memcmp(got.answer, want[i].answer, sizeof got.answer) == 0;
+        worst = error > worst ? error : worst;
+        CHECK(error < 1e-6, "%s, %s: nmse %g", s->name, gguf_type(types[i])->name, error);
+        CHECK(same, "%s, %s: other tokens", s->name, gguf_type(types[i])->name);
+    }
+    CHECK(n_wrong_maps == 0, "%s: memory of the device was mapped", s->name);
+    if (!s->refusal)
+        printf("%-34s %s, nmse %.1e, %.1f s\n", s->name, same ? "same tokens" : "OTHER TOKENS", worst,
+               (double)(platform_now_ns() - begin) / 1e9);
+    device_hook = NULL;
+    now = NULL;
+}
+
+static void test_models(const char *only)
+{
+    static struct run want[COUNT_OF(types)];
+    for (size_t i = 0; i < COUNT_OF(types); i++)
+        REQUIRE(run(types[i], "reference", &want[i]) == PUMICE_OK, "%s", pumice_error());
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        if (!only || strstr(table[i].name, only)) test_device(&table[i], want, rig_arch == ARCH_QWEN3 ? COUNT_OF(types) : 1);
+}
+
+/* --- what a kernel takes of shared memory ----------------------------------------------------------------------------- */
+
+static const struct spirv_kernel *kernel(const char *name)
+{
+    for (size_t i = 0; i < spirv_n_kernels; i++)
+        if (strcmp(spirv_kernels[i].name, name) == 0) return &spirv_kernels[i];
+    return NULL;
+}
+
+static void test_shared_bytes(void)
+{
+    const uint32_t lanes[] = {32}, spec[] = {64, 128};
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < spirv_n_kernels; i++)
+        CHECK(shared_bytes_of(spirv_kernels[i].words, spirv_kernels[i].bytes / 4, spec, 1, &bytes), "%s is not understood",
+              spirv_kernels[i].name);
+    const struct spirv_kernel *norm = kernel("rms_norm"), *plain = kernel("swiglu"), *attention = kernel("attention");
+    REQUIRE(norm && plain && attention, "kernels have other names now");
+    CHECK(shared_bytes_of(norm->words, norm->bytes / 4, spec, 1, &bytes) && bytes >= 64 * 4, "%llu", (unsigned long long)bytes);
+    const uint64_t wide = bytes;
+    CHECK(shared_bytes_of(norm->words, norm->bytes / 4, lanes, 1, &bytes) && bytes < wide, "does not follow the lanes");
+    CHECK(shared_bytes_of(plain->words, plain->bytes / 4, spec, 1, &bytes) && bytes == 0, "%llu", (unsigned long long)bytes);
+    CHECK(shared_bytes_of(attention->words, attention->bytes / 4, spec, 2, &bytes) && bytes >= 128 * 4, "%llu",
+          (unsigned long long)bytes);
+    /* a damaged module is refused or read, never followed out of its bounds */
+    uint32_t *copy = mem_alloc(attention->bytes);
+    REQUIRE(copy, "no memory");
+    for (uint32_t seed = 1; seed < 400; seed++) {
+        memcpy(copy, attention->words, attention->bytes);
+        for (uint32_t j = 0; j < 8; j++) {
+            const uint64_t x = mix_u64(seed * 100ull + j);
+            copy[x % (attention->bytes / 4)] = (uint32_t)(x >> 32);
+        }
+        (void)shared_bytes_of(copy, attention->bytes / 4 - seed % 7, spec, 2, &bytes);
+    }
+    copy[0] = 0;
+    CHECK(!shared_bytes_of(copy, attention->bytes / 4, spec, 2, &bytes) && bytes == 0, "no magic number, and yet");
+    mem_free(copy);
+}
+
+static void on_log(void *user, enum pumice_log_level level, const char *line)
+{
+    (void)user;
+    if (level <= PUMICE_LOG_ERROR) printf("%s\n", line);
+}
+
+int main(int argc, char **argv)
+{
+    if (getenv("PUMICE_TEST_DEVICE")) gpu_name = getenv("PUMICE_TEST_DEVICE");
+    pumice_log_to(on_log, NULL);
+    for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * 7919 + 13) % 256;
+    test_shared_bytes();
+    for (size_t a = 0; a < COUNT_OF(rig_arch_names); a++) {
+        rig_arch = (enum arch)a;
+        printf("--- %s\n", rig_arch_names[a]);
+        test_models(argc > 1 ? argv[1] : NULL);
+    }
+    return check_summary("test_devices");
+}
