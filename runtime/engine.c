@@ -92,9 +92,8 @@ static enum pumice_status label_layer(struct arena *a, uint32_t i, struct layer_
     const struct {
         const char **out;
         const char *text;
-    } all[] = {{&l->attn_norm, "attn.norm"}, {&l->q, "attn.q"},       {&l->k, "attn.k"},           {&l->v, "attn.v"},
-               {&l->rope, "attn.rope"},      {&l->attention, "attn"}, {&l->o, "attn.o"},           {&l->ffn_norm, "ffn.norm"},
-               {&l->gate, "ffn.gate"},       {&l->up, "ffn.up"},      {&l->swiglu, "ffn.swiglu"}, {&l->down, "ffn.down"}};
+    } all[] = {{&l->qkv, "attn.qkv"}, {&l->rope, "attn.rope"},     {&l->attention, "attn"},
+               {&l->o, "attn.o"},     {&l->gate_up, "ffn.gate_up"}, {&l->down, "ffn.down"}};
     for (size_t j = 0; j < COUNT_OF(all); j++) {
         *all[j].out = arena_printf(a, "L%02u %s", i, all[j].text);
         if (!*all[j].out) return err_memory("op labels", 32);

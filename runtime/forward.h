@@ -13,7 +13,7 @@ struct layer_weights {
 
 /* "L07 attn.q": what a debugger or a profile shows; as long-lived as the plans. */
 struct layer_labels {
-    const char *attn_norm, *q, *k, *v, *rope, *attention, *o, *ffn_norm, *gate, *up, *swiglu, *down;
+    const char *qkv, *rope, *attention, *o, *gate_up, *down;
 };
 
 struct model_weights {

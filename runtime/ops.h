@@ -52,8 +52,8 @@ enum mem_use {
 /* OP_PEAK is part of no model and has no builder; the kernel benchmark records it to measure what a device can compute:
  * y[i] = sum over j < 8 of a_j after C times a_j = a_j * 0.75 + 0.25, from a_j = x[i] + j, for D elements. */
 enum op_kind {
-    OP_EMBED, OP_RMS_NORM, OP_MATMUL, OP_QK_NORM_ROPE_KV, OP_BIAS_ROPE_KV, OP_ATTENTION, OP_SWIGLU, OP_COPY,
-    OP_PEAK, OP_N_KINDS
+    OP_EMBED, OP_RMS_NORM, OP_MATMUL, OP_NORM_MATMULS, OP_NORM_GATE_UP, OP_QK_NORM_ROPE_KV, OP_BIAS_ROPE_KV, OP_ATTENTION,
+    OP_SWIGLU, OP_COPY, OP_PEAK, OP_N_KINDS
 };
 
 /* Rotary positions: at position p the pair i < E/2 of a head turns by p * base^(-2i/E) / factors[i]. */
@@ -68,8 +68,9 @@ struct op {
     enum op_kind kind;
     const char *label; /* "L07 attn.q"; static or in the caller's arena, lives as long as the plan */
     struct buf x, y, z, step;
+    struct buf y2, y3, normed; /* further outputs; scratch for rms(x, norm) */
     struct buf k_cache, v_cache;
-    const struct weight *w, *w2, *w3;
+    const struct weight *w, *w2, *w3, *norm;
     uint32_t T, D, H, G, E, C;
     uint32_t x_row; /* first row of x */
     bool add;       /* y += instead of y = */
@@ -89,6 +90,18 @@ enum pumice_status op_rms_norm(struct plan *p, const char *label, struct buf x, 
  * y must not overlap x. */
 enum pumice_status op_matmul(struct plan *p, const char *label, struct buf x, uint32_t x_row, const struct weight *w,
                              struct buf y, uint32_t T, bool add);
+/* y_i[T,N_i] = rms(x, norm)[x_row .. x_row+T, K] @ W_i[N_i,K]^T for the n products (1 to 3), whose outputs do not overlap.
+ * normed [x_row+T, K]: scratch, for back ends and sizes that compute the norm by itself. */
+struct product {
+    const struct weight *w;
+    struct buf y;
+};
+enum pumice_status op_norm_matmuls(struct plan *p, const char *label, struct buf x, uint32_t x_row, const struct weight *norm,
+                                   float eps, struct buf normed, const struct product *products, uint32_t n, uint32_t T);
+/* y[T,F] = silu(n @ Wg^T) * (n @ Wu^T) of n = rms(x[T,K], norm). Scratch: normed [T,K], up [T,F]. Source: MODEL.md 3.5. */
+enum pumice_status op_norm_gate_up(struct plan *p, const char *label, struct buf x, const struct weight *norm, float eps,
+                                   struct buf normed, const struct weight *gate, const struct weight *up, struct buf y,
+                                   struct buf up_scratch, uint32_t T);
 /* q[T,H,E] in place and k[T,G,E]: RMSNorm of each head with q_norm[E] / k_norm[E], then RoPE at position P+t. Then K and
  * v[T,G,E] are written as f16 to rows P..P+T-1 of k_cache, v_cache [C,G,E]. E even. Source: MODEL.md 3.3. */
 enum pumice_status op_qk_norm_rope_kv(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k,
@@ -111,6 +124,10 @@ enum pumice_status op_swiglu(struct plan *p, const char *label, struct buf gate,
                              uint32_t F);
 /* y[0..bytes) = x[0..bytes): to bring results into a MEM_READBACK buffer. bytes % 4 == 0. */
 enum pumice_status op_copy(struct plan *p, const char *label, struct buf x, struct buf y, uint64_t bytes);
+
+/* Records a norm_matmuls or norm_gate_up as the rms_norm, matmul and swiglu it stands for: what a back end does that has no
+ * kernel for all of it at once. */
+enum pumice_status op_expand(struct plan *p, const struct op *op);
 
 /* --- back ends --------------------------------------------------------------------------------------------- */
 

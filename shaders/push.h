@@ -50,7 +50,9 @@ PUSH_BEGIN(matmul)
     U32 T;         /* tokens */
     U32 groups_x;  /* workgroups a line of the grid */
     U32 add;       /* 1: y += */
-    U32 address_lo, address_hi; /* of the part, where weights are reached by address */
+    U32 address_lo, address_hi;   /* of the part, where weights are reached by address */
+    U32 address2_lo, address2_hi; /* of the second matrix's */
+    F32 eps;                      /* of the norm */
 PUSH_END
 #endif
 

@@ -223,6 +223,7 @@ static enum pumice_status record(struct plan *base, const struct op *op)
     enum pumice_status st = PUMICE_OK;
     struct cpu_plan *p = (struct cpu_plan *)base;
     struct cpu_backend *b = cpu_of(base->backend);
+    if (op->kind == OP_NORM_MATMULS || op->kind == OP_NORM_GATE_UP) return op_expand(base, op);
     if ((op->kind == OP_ATTENTION || op->kind == OP_QK_NORM_ROPE_KV || op->kind == OP_BIAS_ROPE_KV) &&
         (op->E > CPU_MAX_HEAD || op->E % 2 || !op->E))
         return err_set(PUMICE_UNSUPPORTED, "heads of %u elements; pumice can do even numbers up to %d", op->E, CPU_MAX_HEAD);

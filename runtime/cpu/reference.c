@@ -197,6 +197,8 @@ void cpu_run_reference(struct cpu_backend *b, const struct op *op)
     case OP_SWIGLU: pool_run(b->pool, (uint64_t)op->T * op->D, 1024, swiglu, &job); break;
     case OP_PEAK: pool_run(b->pool, op->D, 16, peak, &job); break;
     case OP_COPY: memcpy(cpu_host(b, op->y), cpu_host(b, op->x), (size_t)op->x.bytes); break;
+    case OP_NORM_MATMULS:
+    case OP_NORM_GATE_UP: /* expanded when they are recorded */
     case OP_N_KINDS: break;
     }
 }

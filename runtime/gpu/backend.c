@@ -18,8 +18,8 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
                                         .max_cols = 8, .norm_lanes = 8, .head_lanes = 8, .attention_lanes = 8,
                                         .shared_reduce = !l->subgroup_arithmetic};
     const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {1, 4}, .lanes = MAX(32u, subgroup), .rows = 2,
-                                   .max_cols = 8, .matmul_from = 9, .norm_lanes = 128, .head_lanes = 64,
-                                   .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic};
+                                   .max_cols = 8, .matmul_from = 9, .fold_norm = true, .fuse_gate = true,
+                                   .norm_lanes = 128, .head_lanes = 64, .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic};
     return l->software ? software : gpu;
 }
 
@@ -31,14 +31,16 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
     *t = share;
     switch (i) {
     case 0: *t = tuning_for(l); return true;
-    case 1: t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 2: t->name = "share+shared"; t->shared_reduce = true; t->lanes = 64; t->rows = 1; t->attention_lanes = 32; return true;
+    case 1: t->fold_norm = t->fuse_gate = true; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 2: t->name = "share+shared"; t->shared_reduce = true; t->lanes = 64; t->rows = 1; t->attention_lanes = 32; t->fold_norm = true;
+            return true;
     case 3: t->name = "tiled"; t->matmul_from = 1; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 4: t->name = "lane rows 8x2"; t->lane_rows = true; t->layout = (struct layout){8, 2}; t->lanes = 8;
+            t->fold_norm = t->fuse_gate = true;
             t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 5: t->name = "lane rows 16x4"; t->lane_rows = true; t->layout = (struct layout){16, 4}; t->lanes = 32; t->max_cols = 4;
             t->shared_reduce = true; t->norm_lanes = 24; t->head_lanes = 20; t->attention_lanes = 12; return true;
-    case 6: t->name = "lane rows 4x1 address"; t->lane_rows = true; t->layout = (struct layout){4, 1}; t->lanes = 8;
+    case 6: t->name = "lane rows 4x1 address"; t->fuse_gate = true; t->lane_rows = true; t->layout = (struct layout){4, 1}; t->lanes = 8;
             t->by_address = l->buffer_address; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){8, 2};
             t->shared_reduce = !l->subgroup_arithmetic; return true;
@@ -129,6 +131,7 @@ static enum pumice_status record(struct plan *p, const struct op *op)
 {
     enum pumice_status st = PUMICE_OK;
     struct gpu_plan *plan = (struct gpu_plan *)p;
+    if (!gpu_fuses(gpu_of(p->backend), op)) return op_expand(p, op);
     TRY(keep_op(plan, op));
     TRY(gpu_record(gpu_of(p->backend), &plan->recorder, op));
 fail:

@@ -15,6 +15,8 @@ struct gpu_tuning {
     uint32_t max_cols;      /* matvec: tokens at once */
     uint32_t matmul_from;   /* tokens from which on the tiled matmul is used; 0 = never */
     bool by_address;        /* weights by address rather than by binding */
+    bool fold_norm;         /* matvec: RMSNorm inside, not a step of its own */
+    bool fuse_gate;         /* matvec: gate, up and SwiGLU in one kernel */
     bool shared_reduce;     /* reductions through shared memory */
     uint32_t norm_lanes, head_lanes, attention_lanes;
 };
@@ -58,8 +60,10 @@ struct gpu_plan {
     uint64_t *ticks;
 };
 
-/* One recorder an op (ops.c): dispatches for one call. */
+/* One recorder an op (ops.c): dispatches for one call that gpu_fuses. */
 enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const struct op *op);
+/* Whether there are kernels for the op as a whole, as tuned; otherwise op_expand is the way. */
+bool gpu_fuses(const struct gpu_backend *g, const struct op *op);
 /* Uploads (and packs) a tensor in parts (weights.c). */
 enum pumice_status gpu_weight_create(struct gpu_backend *g, const struct weight_source *src, struct weight *out);
 /* What that will take on the device. */

@@ -7,7 +7,7 @@
 
 #include "device.h"
 
-enum { PIPELINE_MAX_SPEC = 8, PIPELINE_MAX_BINDINGS = 10 };
+enum { PIPELINE_MAX_SPEC = 12, PIPELINE_MAX_BINDINGS = 10 };
 
 struct pipeline {
     const char *kernel;
