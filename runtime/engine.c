@@ -138,7 +138,9 @@ size_t activations_of(const struct hparams *h, uint64_t T, struct activations *a
                                      {&a->v, T * GE * f, MEM_SCRATCH, "v"},
                                      {&a->gate, T * h->F * f, MEM_SCRATCH, "gate"},
                                      {&a->up, T * h->F * f, MEM_SCRATCH, "up"},
-                                     {&a->logits, h->V * f, MEM_SCRATCH, "logits"}};
+                                     {&a->logits, h->V * f, MEM_SCRATCH, "logits"},
+                                     {&a->candidates, sample_scratch_bytes(h->V), MEM_SCRATCH, "candidates"},
+                                     {&a->draws, sizeof(struct draws), MEM_STEP, "draws"}};
     memcpy(list, all, sizeof all);
     return COUNT_OF(all);
 }

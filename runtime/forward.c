@@ -49,7 +49,7 @@ enum pumice_status forward(struct plan *p, const struct hparams *h, const struct
     for (uint32_t i = 0; i < h->n_layers; i++)
         TRY(layer(p, h, &w->layers[i], &w->labels[i], a, kv->k[i], kv->v[i], kv->C, T));
     TRY(op_norm_matmuls(p, "output", a->x, T - 1, &w->output_norm, h->eps, a->normed, &output, 1, 1));
-    TRY(op_copy(p, "logits", a->logits, logits_out, (uint64_t)h->V * 4));
+    if (logits_out.bytes) TRY(op_copy(p, "logits", a->logits, logits_out, (uint64_t)h->V * 4));
 fail:
     return st;
 }

@@ -56,6 +56,17 @@ fail:
     return st;
 }
 
+/* Other contents. */
+static enum pumice_status twin_put(struct kernel_rig *g, struct kernel_twin *t, const void *contents)
+{
+    enum pumice_status st = PUMICE_OK;
+    memcpy(t->bytes + GUARD, contents, t->n_bytes);
+    for (uint32_t s = 0; s < g->n_sides; s++)
+        TRY(g->side[s]->calls->buffer_write(g->side[s], t->whole[s], 0, t->bytes, t->n_bytes + 2 * GUARD));
+fail:
+    return st;
+}
+
 /* Types that quant.h only reads get random blocks, with halves where the scales lie that are neither huge nor NaN. */
 static void random_blocks(struct kernel_rig *g, uint32_t type, uint8_t *row, uint64_t bytes)
 {
@@ -136,6 +147,32 @@ fail:
     return st;
 }
 
+/* Logits with some NaN and infinities; ties: of few values. Parameters that leave out some candidates. */
+static enum pumice_status sample_inputs(struct kernel_rig *g, const struct kernel_row *row, struct kernel_call *c)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct pumice_sampling sampling = {.temperature = 1.5f, .top_p = row->ties ? 1.0f : 0.95f, .min_p = 0.05f};
+    struct draws d = {.n = SAMPLE_RING - 1}; /* goes round once */
+    float *logits = arena_alloc(&g->arena, row->N, sizeof *logits);
+    if (!logits) return err_memory("the self-test", row->N * sizeof *logits);
+    for (uint32_t i = 0; i < row->N; i++) {
+        const uint64_t special = next_random(&g->random) % 64;
+        logits[i] = row->ties ? floorf(4 * random_value(&g->random)) / 2 : 4 * random_value(&g->random);
+        if (special < 2) logits[i] = special ? -INFINITY : NAN;
+        if (row->all_nan) logits[i] = NAN;
+    }
+    sample_setup(&sampling, &d);
+    for (uint32_t i = 0; i < SAMPLE_RING; i++) d.uniform[i] = sample_uniform(g->random, i);
+    TRY(twin_create(g, row->N, FILL_NAN, false, &c->x));
+    TRY(twin_create(g, sample_scratch_bytes(row->N) / 4, FILL_NAN, false, &c->z));
+    TRY(twin_create(g, sizeof d / 4, FILL_NAN, true, &c->y));
+    TRY(twin_put(g, c->x, logits));
+    TRY(twin_put(g, c->y, &d));
+    c->z->output = c->z->scratch = c->y->exact = true;
+fail:
+    return st;
+}
+
 enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row *row, struct kernel_call *c)
 {
     enum pumice_status st = PUMICE_OK;
@@ -187,6 +224,7 @@ enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row 
         TRY(twin_create(g, row->K, FILL_RANDOM, false, &c->x));
         TRY(twin_create(g, row->K, FILL_NAN, true, &c->y));
         break;
+    case OP_SAMPLE: TRY(sample_inputs(g, row, c)); break;
     case OP_N_KINDS: break;
     }
     for (uint32_t s = 0; s < g->n_sides; s++) {
@@ -197,7 +235,7 @@ enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row 
             .w = c->w[s].k ? &c->w[s] : NULL, .w2 = c->w2[s].k ? &c->w2[s] : NULL,
             .w3 = c->w3[s].k ? &c->w3[s] : NULL, .norm = c->norm[s].k ? &c->norm[s] : NULL,
             .y2 = c->y2 ? c->y2->buf[s] : none, .y3 = c->y3 ? c->y3->buf[s] : none,
-            .normed = c->normed ? c->normed->buf[s] : none, .T = row->T, .D = row->K, .H = row->H,
+            .normed = c->normed ? c->normed->buf[s] : none, .T = row->T, .D = row->kind == OP_SAMPLE ? row->N : row->K, .top_k = row->K, .H = row->H,
             .G = row->G, .E = row->E, .C = row->kind == OP_PEAK ? row->past : (uint32_t)C, .x_row = row->x_row, .add = row->kind == OP_MATMUL && row->add,
             .eps = 1e-6f,
             .rope = {.base = 1e6f, .neighbours = row->neighbours, .factors = c->factors},
@@ -220,6 +258,24 @@ fail:
     return st;
 }
 
+/* Several draws, one behind the other, as decoding does it. */
+static enum pumice_status run_draws(struct kernel_rig *g, const struct kernel_row *row, struct plan *plan, const struct op *op, uint32_t s)
+{
+    enum pumice_status st = PUMICE_OK;
+    enum { N_DRAWS = 5 };
+    struct backend *b = g->side[s];
+    struct draws d;
+    uint64_t ticket = 0;
+    TRY(b->calls->plan_start(plan, N_DRAWS, &ticket));
+    TRY(b->calls->plan_wait(b, ticket));
+    TRY(b->calls->buffer_read(b, op->y, 0, &d, sizeof d));
+    const struct step *step = b->calls->buffer_host(b, op->step);
+    if (step->past != row->past + N_DRAWS || step->tokens[0] != d.ids[(d.n - 1) % SAMPLE_RING])
+        snprintf(g->note, sizeof g->note, "the step has token %u at %u", step->tokens[0], step->past);
+fail:
+    return st;
+}
+
 static enum pumice_status run_side(struct kernel_rig *g, const struct kernel_row *row, struct op op, uint32_t s)
 {
     enum pumice_status st = PUMICE_OK;
@@ -231,7 +287,8 @@ static enum pumice_status run_side(struct kernel_rig *g, const struct kernel_row
     TRY(b->calls->plan_begin(b, "self-test", &plan));
     TRY(b->calls->record(plan, &op));
     TRY(b->calls->plan_end(plan));
-    TRY(b->calls->plan_run(plan));
+    if (row->kind == OP_SAMPLE) TRY(run_draws(g, row, plan, &op, s));
+    else TRY(b->calls->plan_run(plan));
 fail:
     b->calls->plan_destroy(plan);
     b->calls->buffer_destroy(b, &step);
@@ -290,7 +347,8 @@ static enum pumice_status compare(struct kernel_rig *g, struct kernel_twin *t)
         if (memcmp(got, t->bytes, whole)) snprintf(g->note, sizeof g->note, "wrote to its input");
         return PUMICE_OK;
     }
-    for (uint64_t i = 0; i < n && !t->scratch; i++) {
+    if (t->exact && memcmp(got, want, whole)) snprintf(g->note, sizeof g->note, "not the same bits");
+    for (uint64_t i = 0; i < n && !t->scratch && !t->exact; i++) {
         const double a = value_at(got + GUARD, t->half, i), b = value_at(want + GUARD, t->half, i);
         if (!isfinite(a) || !isfinite(b)) {
             if (!g->note[0])
@@ -361,6 +419,10 @@ void kernel_name(const struct kernel_row *row, const char *variant, char *name, 
         snprintf(name, n, "%s T=%u P=%u H=%u G=%u E=%u%s%s%s [%s]", op_kind_name(row->kind), row->T, row->past, row->H,
                  row->G, row->E, row->add ? " no bias" : "", row->neighbours ? " neighbours" : "",
                  row->factors ? " factors" : "", variant);
+        break;
+    case OP_SAMPLE:
+        snprintf(name, n, "sample N=%u top %u%s%s [%s]", row->N, row->K, row->ties ? " ties" : "", row->all_nan ? " NaN" : "",
+                 variant);
         break;
     case OP_PEAK: snprintf(name, n, "peak N=%u rounds=%u [%s]", row->K, row->past, variant); break;
     default:

@@ -17,6 +17,7 @@ struct kernel_row {
     uint32_t T, N, K, H, G, E, past; /* norm_matmuls: [N,K], [N/2+1,K], and [N/2+1,K] of f32 */
     bool add;      /* matmul; bias_rope_kv: no biases */
     bool neighbours, factors; /* of RoPE */
+    bool ties, all_nan;       /* of the logits of sample: N of them, K candidates */
     uint32_t x_row;
     double limit;  /* of the NMSE */
 };
@@ -26,7 +27,7 @@ struct kernel_twin {
     struct buf whole[2], buf[2]; /* [0] tested, [1] reference */
     uint8_t *bytes;              /* what was written: guard, contents, guard */
     uint64_t n_bytes;
-    bool output, half, scratch; /* compared afterwards; as f16; only the guards are */
+    bool output, half, scratch, exact; /* compared afterwards; as f16; only the guards are; every bit */
 };
 
 enum { KERNEL_MAX_TWINS = 6 };

@@ -9,7 +9,7 @@
 const char *op_kind_name(enum op_kind kind)
 {
     static const char *const names[OP_N_KINDS] = {"embed", "rms_norm", "matmul", "norm_matmuls", "norm_gate_up", "qk_norm_rope_kv",
-                                                  "bias_rope_kv", "attention", "swiglu", "copy", "peak"};
+                                                  "bias_rope_kv", "attention", "swiglu", "copy", "sample", "peak"};
     return (unsigned)kind < OP_N_KINDS ? names[kind] : "?";
 }
 
@@ -104,6 +104,13 @@ enum pumice_status op_copy(struct plan *p, const char *label, struct buf x, stru
     return record(p, &(struct op){.kind = OP_COPY, .label = label, .x = x, .y = y});
 }
 
+enum pumice_status op_sample(struct plan *p, const char *label, struct buf logits, struct buf candidates, struct buf draws,
+                             struct buf step, uint32_t V, uint32_t k)
+{
+    return record(p, &(struct op){.kind = OP_SAMPLE, .label = label, .x = logits, .z = candidates, .y = draws, .step = step,
+                                  .T = 1, .D = V, .top_k = k});
+}
+
 static uint64_t rows_of(const struct weight *w) { return w ? w->n : 0; }
 
 uint64_t op_bytes(const struct op *op, uint32_t past)
@@ -122,6 +129,7 @@ uint64_t op_bytes(const struct op *op, uint32_t past)
     case OP_ATTENTION: return T * heads * 8 + (past + T) * kv * 2 * 2; /* each KV row once: what must be read */
     case OP_SWIGLU: return T * D * 12;
     case OP_COPY: return op->x.bytes * 2;
+    case OP_SAMPLE: return D * 4;
     case OP_PEAK: return D * 8;
     case OP_N_KINDS: break;
     }

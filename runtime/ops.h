@@ -10,7 +10,7 @@
 #ifndef PUMICE_OPS_H
 #define PUMICE_OPS_H
 
-#include "base.h"
+#include "sample.h"
 
 struct backend;
 struct plan;
@@ -53,7 +53,7 @@ enum mem_use {
  * y[i] = sum over j < 8 of a_j after C times a_j = a_j * 0.75 + 0.25, from a_j = x[i] + j, for D elements. */
 enum op_kind {
     OP_EMBED, OP_RMS_NORM, OP_MATMUL, OP_NORM_MATMULS, OP_NORM_GATE_UP, OP_QK_NORM_ROPE_KV, OP_BIAS_ROPE_KV, OP_ATTENTION,
-    OP_SWIGLU, OP_COPY, OP_PEAK, OP_N_KINDS
+    OP_SWIGLU, OP_COPY, OP_SAMPLE, OP_PEAK, OP_N_KINDS
 };
 
 /* Rotary positions: at position p the pair i < E/2 of a head turns by p * base^(-2i/E) / factors[i]. */
@@ -73,6 +73,7 @@ struct op {
     const struct weight *w, *w2, *w3, *norm;
     uint32_t T, D, H, G, E, C;
     uint32_t x_row; /* first row of x */
+    uint32_t top_k;
     bool add;       /* y += instead of y = */
     float eps, scale;
     struct rope rope;
@@ -125,6 +126,13 @@ enum pumice_status op_swiglu(struct plan *p, const char *label, struct buf gate,
 /* y[0..bytes) = x[0..bytes): to bring results into a MEM_READBACK buffer. bytes % 4 == 0. */
 enum pumice_status op_copy(struct plan *p, const char *label, struct buf x, struct buf y, uint64_t bytes);
 
+/* Draws a token from logits[V] as sample_draw does with top_k = k, 1 <= k <= SAMPLE_MAX_K, and the parameters in draws (struct
+ * draws, MEM_STEP): with uniform[n % SAMPLE_RING] the id goes to ids[n % SAMPLE_RING] and to the step's tokens[0]; draws' n and
+ * the step's past grow by one: the same plan run again computes the next token. candidates: scratch, sample_scratch_bytes(V).
+ * The same id on every back end. Source: MODEL.md 5. */
+enum pumice_status op_sample(struct plan *p, const char *label, struct buf logits, struct buf candidates, struct buf draws,
+                             struct buf step, uint32_t V, uint32_t k);
+
 /* Records a norm_matmuls or norm_gate_up as the rms_norm, matmul and swiglu it stands for: what a back end does that has no
  * kernel for all of it at once. */
 enum pumice_status op_expand(struct plan *p, const struct op *op);
@@ -163,7 +171,12 @@ struct backend_calls {
     enum pumice_status (*plan_begin)(struct backend *b, const char *name, struct plan **out);
     enum pumice_status (*record)(struct plan *p, const struct op *op);
     enum pumice_status (*plan_end)(struct plan *p);
-    enum pumice_status (*plan_run)(struct plan *p); /* waits until the results are readable */
+    /* Starts n runs, one after the other, without waiting; a run sees what the one before wrote, also to MEM_STEP buffers,
+     * which the host must not write meanwhile. *ticket: for plan_wait. No allocation once a plan has run. */
+    enum pumice_status (*plan_start)(struct plan *p, uint32_t n, uint64_t *ticket);
+    /* Waits until the results of that start, and of all before, are readable. */
+    enum pumice_status (*plan_wait)(struct backend *b, uint64_t ticket);
+    enum pumice_status (*plan_run)(struct plan *p); /* one run, waited for */
     void (*plan_destroy)(struct plan *p);           /* NULL is fine */
     void (*info)(const struct backend *b, struct pumice_device_info *out);
     uint64_t (*device_bytes)(const struct backend *b);

@@ -23,6 +23,7 @@
 #define PUSH_ATTENTION 1
 #define PUSH_SWIGLU 1
 #define PUSH_PEAK 1
+#define PUSH_SAMPLE 1
 #endif
 
 #ifdef PUSH_EMBED
@@ -79,6 +80,13 @@ PUSH_END
 #ifdef PUSH_SWIGLU
 PUSH_BEGIN(swiglu)
     U32 n;
+PUSH_END
+#endif
+
+#ifdef PUSH_SAMPLE
+PUSH_BEGIN(sample)
+    U32 n;             /* logits or candidates of this pass */
+    U32 in_at, out_at; /* candidates of scratch where it reads and writes */
 PUSH_END
 #endif
 

@@ -270,6 +270,22 @@ static enum pumice_status plan_run(struct plan *base)
     return PUMICE_OK;
 }
 
+static enum pumice_status plan_start(struct plan *p, uint32_t n, uint64_t *ticket)
+{
+    enum pumice_status st = PUMICE_OK;
+    *ticket = 0;
+    for (uint32_t i = 0; i < n; i++) TRY(plan_run(p));
+fail:
+    return st;
+}
+
+static enum pumice_status plan_wait(struct backend *b, uint64_t ticket)
+{
+    (void)b;
+    (void)ticket;
+    return PUMICE_OK;
+}
+
 static void plan_destroy(struct plan *base)
 {
     struct cpu_plan *p = (struct cpu_plan *)base;
@@ -345,7 +361,7 @@ static void destroy(struct backend *base)
 static const struct backend_calls calls = {
     .destroy = destroy, .buffer_create = buffer_create, .buffer_destroy = buffer_destroy, .buffer_write = buffer_write,
     .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
-    .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_run = plan_run, .plan_destroy = plan_destroy,
+    .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_start = plan_start, .plan_wait = plan_wait, .plan_run = plan_run, .plan_destroy = plan_destroy,
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens,
     .variant = variant, .round_input = round_input,
     .weight_bytes = weight_bytes};

@@ -184,6 +184,16 @@ static void peak(void *user, uint32_t thread, uint64_t begin, uint64_t end)
     }
 }
 
+/* Not shared among threads: one pass over the logits, with a heap of top_k candidates. */
+static void sample(const struct cpu_backend *b, const struct op *op, struct step *step)
+{
+    struct draws *d = cpu_host(b, op->y);
+    const uint32_t at = d->n++ % SAMPLE_RING;
+    d->ids[at] = sample_draw(d, d->uniform[at], cpu_host(b, op->x), op->D, op->top_k, cpu_host(b, op->z));
+    step->past++;
+    step->tokens[0] = d->ids[at];
+}
+
 void cpu_run_reference(struct cpu_backend *b, const struct op *op)
 {
     struct job job = {.b = b, .op = op, .step = op->step.bytes ? cpu_host(b, op->step) : NULL};
@@ -197,6 +207,7 @@ void cpu_run_reference(struct cpu_backend *b, const struct op *op)
     case OP_SWIGLU: pool_run(b->pool, (uint64_t)op->T * op->D, 1024, swiglu, &job); break;
     case OP_PEAK: pool_run(b->pool, op->D, 16, peak, &job); break;
     case OP_COPY: memcpy(cpu_host(b, op->y), cpu_host(b, op->x), (size_t)op->x.bytes); break;
+    case OP_SAMPLE: sample(b, op, cpu_host(b, op->step)); break;
     case OP_NORM_MATMULS:
     case OP_NORM_GATE_UP: /* expanded when they are recorded */
     case OP_N_KINDS: break;

@@ -16,10 +16,12 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
     const uint32_t subgroup = MAX(4u, MIN(l->subgroup_size, 128u));
     const struct gpu_tuning software = {.name = "lane per row", .layout = {8, 2}, .lane_rows = true, .lanes = 8, .rows = 1,
                                         .max_cols = 8, .norm_lanes = 8, .head_lanes = 8, .attention_lanes = 8,
+                                        .sample_lanes = 64, .sample_items = 16,
                                         .shared_reduce = !l->subgroup_arithmetic};
     const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {1, 4}, .lanes = MAX(32u, subgroup), .rows = 2,
                                    .max_cols = 8, .matmul_from = 9, .fold_norm = true, .fuse_gate = true,
-                                   .norm_lanes = 128, .head_lanes = 64, .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic};
+                                   .norm_lanes = 128, .head_lanes = 64, .attention_lanes = 64,
+                                   .sample_lanes = 256, .sample_items = 8, .shared_reduce = !l->subgroup_arithmetic};
     return l->software ? software : gpu;
 }
 
@@ -27,19 +29,20 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
 static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu_tuning *t)
 {
     const struct gpu_tuning share = {.name = "share", .layout = {1, 4}, .lanes = 32, .rows = 2, .max_cols = 8, .norm_lanes = 128,
-                                     .head_lanes = 64, .attention_lanes = 64};
+                                     .head_lanes = 64, .attention_lanes = 64, .sample_lanes = 256, .sample_items = 8};
     *t = share;
     switch (i) {
     case 0: *t = tuning_for(l); return true;
     case 1: t->fold_norm = t->fuse_gate = true; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 2: t->name = "share+shared"; t->shared_reduce = true; t->lanes = 64; t->rows = 1; t->attention_lanes = 32; t->fold_norm = true;
-            return true;
+            t->sample_lanes = 128; t->sample_items = 8; return true;
     case 3: t->name = "tiled"; t->matmul_from = 1; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 4: t->name = "lane rows 8x2"; t->lane_rows = true; t->layout = (struct layout){8, 2}; t->lanes = 8;
             t->fold_norm = t->fuse_gate = true;
             t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 5: t->name = "lane rows 16x4"; t->lane_rows = true; t->layout = (struct layout){16, 4}; t->lanes = 32; t->max_cols = 4;
-            t->shared_reduce = true; t->norm_lanes = 24; t->head_lanes = 20; t->attention_lanes = 12; return true;
+            t->shared_reduce = true; t->norm_lanes = 24; t->head_lanes = 20; t->attention_lanes = 12;
+            t->sample_lanes = 24; t->sample_items = 43; return true;
     case 6: t->name = "lane rows 4x1 address"; t->fuse_gate = true; t->lane_rows = true; t->layout = (struct layout){4, 1}; t->lanes = 8;
             t->by_address = l->buffer_address; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){8, 2};
@@ -168,12 +171,31 @@ static void add_times(struct gpu_backend *g, const struct gpu_plan *plan)
     }
 }
 
-static enum pumice_status plan_run(struct plan *p)
+/* With timestamps, which the next run would write over, each run is waited for. */
+static enum pumice_status plan_start(struct plan *p, uint32_t n, uint64_t *ticket)
 {
     enum pumice_status st = PUMICE_OK;
     struct gpu_plan *plan = (struct gpu_plan *)p;
-    TRY(recorder_run(&plan->recorder, plan->ticks));
-    if (plan->ticks) add_times(gpu_of(p->backend), plan);
+    struct gpu_backend *g = gpu_of(p->backend);
+    if (!plan->ticks) return recorder_submit(&plan->recorder, n, ticket);
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(recorder_submit(&plan->recorder, 1, ticket));
+        TRY(queue_wait(&g->device, *ticket));
+        TRY(recorder_ticks(&plan->recorder, plan->ticks));
+        add_times(g, plan);
+    }
+fail:
+    return st;
+}
+
+static enum pumice_status plan_wait(struct backend *b, uint64_t ticket) { return queue_wait(&gpu_of(b)->device, ticket); }
+
+static enum pumice_status plan_run(struct plan *p)
+{
+    enum pumice_status st = PUMICE_OK;
+    uint64_t ticket = 0;
+    TRY(plan_start(p, 1, &ticket));
+    TRY(plan_wait(p->backend, ticket));
 fail:
     return st;
 }
@@ -238,7 +260,8 @@ static void destroy(struct backend *b)
 static const struct backend_calls calls = {
     .destroy = destroy, .buffer_create = buffer_create, .buffer_destroy = buffer_destroy, .buffer_write = buffer_write,
     .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
-    .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_run = plan_run, .plan_destroy = plan_destroy,
+    .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_start = plan_start, .plan_wait = plan_wait,
+    .plan_run = plan_run, .plan_destroy = plan_destroy,
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens, .variant = variant,
     .identity = identity, .memory = backend_memory, .weight_bytes = weight_bytes};
 

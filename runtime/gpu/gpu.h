@@ -19,6 +19,7 @@ struct gpu_tuning {
     bool fuse_gate;         /* matvec: gate, up and SwiGLU in one kernel */
     bool shared_reduce;     /* reductions through shared memory */
     uint32_t norm_lanes, head_lanes, attention_lanes;
+    uint32_t sample_lanes, sample_items; /* a slice of the logits: their product, at least 1024 */
 };
 
 /* Rows row0 .. row0 + n - 1 of a weight, packed in one range. */

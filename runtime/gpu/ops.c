@@ -192,6 +192,7 @@ enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const s
     case OP_BIAS_ROPE_KV: TRY(bias_rope_kv(g, r, op)); break;
     case OP_ATTENTION: TRY(attention(g, r, op)); break;
     case OP_SWIGLU: TRY(swiglu(g, r, op)); break;
+    case OP_SAMPLE: TRY(gpu_sample(g, r, op)); break;
     case OP_PEAK: TRY(peak(g, r, op)); break;
     case OP_COPY: TRY(recorder_copy(r, op->x, op->y, op->x.bytes)); break;
     case OP_N_KINDS: break;

@@ -50,7 +50,8 @@ static enum pumice_status command_begin(struct recorder *r)
     const VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                                   .commandPool = r->command_pool,
                                                   .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1};
-    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                            .flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT};
     VK_TRY(d->vk.AllocateCommandBuffers(d->handle, &allocate, &r->commands[r->n_commands]));
     VK_TRY(d->vk.BeginCommandBuffer(r->commands[r->n_commands], &begin));
     r->n_commands++;
@@ -93,7 +94,7 @@ static void barrier(struct recorder *r)
 }
 
 /* Inserts a barrier when what comes next touches what came before, then remembers the ranges. A plan's first command
- * needs none: the wait at the end of the run before it ordered everything. */
+ * needs none: the barrier at the end of the run before it orders everything. */
 static void order(struct recorder *r, const struct range *ranges, const bool *write, uint32_t n)
 {
     bool conflict = r->n_reads + n > RECORD_MAX_TRACKED || r->n_writes + n > RECORD_MAX_TRACKED;
@@ -225,24 +226,38 @@ enum pumice_status recorder_finish(struct recorder *r)
     const VkMemoryBarrier host = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                                   .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
                                   .dstAccessMask = VK_ACCESS_HOST_READ_BIT | VK_ACCESS_SHADER_READ_BIT |
-                                                   VK_ACCESS_SHADER_WRITE_BIT};
+                                                   VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
+                                                   VK_ACCESS_TRANSFER_WRITE_BIT};
     TRY(command_begin(r));
     r->device->vk.CmdPipelineBarrier(current(r), VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-                                     VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &host, 0, NULL,
+                                     VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT |
+                                         VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &host, 0, NULL,
                                      0, NULL);
     TRY(command_end(r));
 fail:
     return st;
 }
 
-enum pumice_status recorder_run(struct recorder *r, uint64_t *ticks)
+enum pumice_status recorder_submit(struct recorder *r, uint32_t n, uint64_t *value)
 {
     enum pumice_status st = PUMICE_OK;
     struct device *d = r->device;
-    uint64_t value = 0;
-    for (uint32_t i = 0; i < r->n_commands; i++) TRY(queue_submit(d, 1, &r->commands[i], &value));
-    TRY(queue_wait(d, value));
-    if (ticks && r->n_queries)
+    if (r->n_commands == 1 && n <= RECORD_MAX_REPEATS) { /* short: all in one */
+        VkCommandBuffer same[RECORD_MAX_REPEATS];
+        for (uint32_t i = 0; i < n; i++) same[i] = r->commands[0];
+        return queue_submit(d, n, same, value);
+    }
+    for (uint32_t j = 0; j < n; j++)
+        for (uint32_t i = 0; i < r->n_commands; i++) TRY(queue_submit(d, 1, &r->commands[i], value));
+fail:
+    return st;
+}
+
+enum pumice_status recorder_ticks(struct recorder *r, uint64_t *ticks)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct device *d = r->device;
+    if (r->n_queries)
         VK_TRY(d->vk.GetQueryPoolResults(d->handle, r->queries, 0, r->n_queries, r->n_queries * sizeof *ticks, ticks,
                                          sizeof *ticks, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
 fail:

@@ -9,7 +9,8 @@
 #include "pipeline.h"
 #include "queue.h"
 
-enum { RECORD_MAX_TRACKED = 64, RECORD_MAX_POOLS = 64, RECORD_POOL_SETS = 512, RECORD_MAX_COMMANDS = 256 };
+enum { RECORD_MAX_TRACKED = 64, RECORD_MAX_POOLS = 64, RECORD_POOL_SETS = 512, RECORD_MAX_COMMANDS = 256,
+       RECORD_MAX_REPEATS = 64 };
 
 struct binding {
     struct buf buf;
@@ -62,7 +63,9 @@ enum pumice_status recorder_op_end(struct recorder *r);
 enum pumice_status recorder_dispatch(struct recorder *r, const struct dispatch *d);
 enum pumice_status recorder_copy(struct recorder *r, struct buf src, struct buf dst, uint64_t bytes);
 enum pumice_status recorder_finish(struct recorder *r);
-/* Submits everything in order and waits. ticks (n_queries, or NULL): the timestamps. */
-enum pumice_status recorder_run(struct recorder *r, uint64_t *ticks);
+/* Submits everything in order, n times over. *value: of the timeline when it is done. */
+enum pumice_status recorder_submit(struct recorder *r, uint32_t n, uint64_t *value);
+/* The timestamps [n_queries] of a run that is done. */
+enum pumice_status recorder_ticks(struct recorder *r, uint64_t *ticks);
 
 #endif

@@ -43,5 +43,7 @@ bool gpu_matvec_suits(const struct gpu_backend *g, uint32_t T); /* rather than t
 enum pumice_status gpu_matvec(struct gpu_backend *g, struct recorder *r, const struct op *op);
 enum pumice_status gpu_norm_matvecs(struct gpu_backend *g, struct recorder *r, const struct op *op);
 enum pumice_status gpu_norm_gate_up(struct gpu_backend *g, struct recorder *r, const struct op *op);
+/* sample.c */
+enum pumice_status gpu_sample(struct gpu_backend *g, struct recorder *r, const struct op *op);
 
 #endif
