@@ -40,7 +40,7 @@ fail:
 }
 
 enum pumice_status forward(struct plan *p, const struct hparams *h, const struct model_weights *w,
-                           const struct activations *a, const struct kv *kv, struct buf logits_out, uint32_t T)
+                           const struct activations *a, const struct kv *kv, uint32_t T)
 {
     enum pumice_status st = PUMICE_OK;
     const struct product output = {&w->output, a->logits};
@@ -49,7 +49,6 @@ enum pumice_status forward(struct plan *p, const struct hparams *h, const struct
     for (uint32_t i = 0; i < h->n_layers; i++)
         TRY(layer(p, h, &w->layers[i], &w->labels[i], a, kv->k[i], kv->v[i], kv->C, T));
     TRY(op_norm_matmuls(p, "output", a->x, T - 1, &w->output_norm, h->eps, a->normed, &output, 1, 1));
-    if (logits_out.bytes) TRY(op_copy(p, "logits", a->logits, logits_out, (uint64_t)h->V * 4));
 fail:
     return st;
 }

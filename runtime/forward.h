@@ -34,9 +34,8 @@ struct activations {
     struct buf draws;            /* struct draws */
 };
 
-/* Records T tokens at positions P.. into `p`; the logits of the last one stay in a->logits and, if it has bytes, go to
- * `logits_out` [V] (MEM_READBACK). */
+/* Records T tokens at positions P.. into `p`; the logits of the last one are then in a->logits. */
 enum pumice_status forward(struct plan *p, const struct hparams *h, const struct model_weights *w,
-                           const struct activations *a, const struct kv *kv, struct buf logits_out, uint32_t T);
+                           const struct activations *a, const struct kv *kv, uint32_t T);
 
 #endif
