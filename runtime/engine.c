@@ -100,9 +100,8 @@ static enum pumice_status label_layer(struct arena *a, uint32_t i, struct layer_
     const struct {
         const char **out;
         const char *text;
-    } all[] = {{&l->attn_norm, "attn.norm"}, {&l->q, "attn.q"},       {&l->k, "attn.k"},           {&l->v, "attn.v"},
-               {&l->rope, "attn.rope"},      {&l->attention, "attn"}, {&l->o, "attn.o"},           {&l->ffn_norm, "ffn.norm"},
-               {&l->gate, "ffn.gate"},       {&l->up, "ffn.up"},      {&l->swiglu, "ffn.swiglu"}, {&l->down, "ffn.down"}};
+    } all[] = {{&l->qkv, "attn.qkv"}, {&l->rope, "attn.rope"},     {&l->attention, "attn"},
+               {&l->o, "attn.o"},     {&l->gate_up, "ffn.gate_up"}, {&l->down, "ffn.down"}};
     for (size_t j = 0; j < COUNT_OF(all); j++) {
         *all[j].out = arena_printf(a, "L%02u %s", i, all[j].text);
         if (!*all[j].out) return err_memory("op labels", 32);
@@ -147,7 +146,9 @@ size_t activations_of(const struct hparams *h, uint64_t T, struct activations *a
                                      {&a->v, T * GE * f, MEM_SCRATCH, "v"},
                                      {&a->gate, T * h->F * f, MEM_SCRATCH, "gate"},
                                      {&a->up, T * h->F * f, MEM_SCRATCH, "up"},
-                                     {&a->logits, h->V * f, MEM_SCRATCH, "logits"}};
+                                     {&a->logits, h->V * f, MEM_SCRATCH, "logits"},
+                                     {&a->candidates, sample_scratch_bytes(h->V), MEM_SCRATCH, "candidates"},
+                                     {&a->draws, sizeof(struct draws), MEM_STEP, "draws"}};
     memcpy(list, all, sizeof all);
     return COUNT_OF(all);
 }

@@ -12,6 +12,7 @@ struct pumice_engine {
     uint32_t chunk;
     uint32_t n_ctx; /* of a session that asks for none */
     enum pumice_kv kv;
+    uint32_t draws_a_start; /* tokens that generate has the device compute at a time; 0: as many as suit its speed */
     uint64_t load_ns;
     struct arena arena;
     char warning[256];

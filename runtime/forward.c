@@ -26,35 +26,28 @@ static enum pumice_status layer(struct plan *p, const struct hparams *h, const s
 {
     enum pumice_status st = PUMICE_OK;
     const float scale = 1.0f / sqrtf((float)h->E);
+    const struct product qkv[] = {{&w->q, a->q}, {&w->k, a->k}, {&w->v, a->v}};
 
-    TRY(op_rms_norm(p, l->attn_norm, a->x, &w->attn_norm, a->normed, T, h->eps));
-    TRY(op_matmul(p, l->q, a->normed, 0, &w->q, a->q, T, false));
-    TRY(op_matmul(p, l->k, a->normed, 0, &w->k, a->k, T, false));
-    TRY(op_matmul(p, l->v, a->normed, 0, &w->v, a->v, T, false));
+    TRY(op_norm_matmuls(p, l->qkv, a->x, 0, &w->attn_norm, h->eps, a->normed, qkv, 3, T));
     TRY(rope(p, h, w, l->rope, a, kv, T));
     TRY(op_attention(p, l->attention, a->step, a->q, kv, a->attention, T, h->H, h->G, h->E, scale));
     TRY(op_matmul(p, l->o, a->attention, 0, &w->o, a->x, T, true));
-
-    TRY(op_rms_norm(p, l->ffn_norm, a->x, &w->ffn_norm, a->normed, T, h->eps));
-    TRY(op_matmul(p, l->gate, a->normed, 0, &w->gate, a->gate, T, false));
-    TRY(op_matmul(p, l->up, a->normed, 0, &w->up, a->up, T, false));
-    TRY(op_swiglu(p, l->swiglu, a->gate, a->up, a->gate, T, h->F));
+    TRY(op_norm_gate_up(p, l->gate_up, a->x, &w->ffn_norm, h->eps, a->normed, &w->gate, &w->up, a->gate, a->up, T));
     TRY(op_matmul(p, l->down, a->gate, 0, &w->down, a->x, T, true));
 fail:
     return st;
 }
 
 enum pumice_status forward(struct plan *p, const struct hparams *h, const struct model_weights *w,
-                           const struct activations *a, const struct kv *kv, struct buf logits_out, uint32_t T)
+                           const struct activations *a, const struct kv *kv, uint32_t T)
 {
     enum pumice_status st = PUMICE_OK;
+    const struct product output = {&w->output, a->logits};
 
     TRY(op_embed(p, "embed", &w->embed, a->step, a->x, T));
     for (uint32_t i = 0; i < h->n_layers; i++)
         TRY(layer(p, h, &w->layers[i], &w->labels[i], a, &kv->layers[i], T));
-    TRY(op_rms_norm(p, "output_norm", a->x, &w->output_norm, a->normed, T, h->eps));
-    TRY(op_matmul(p, "output", a->normed, T - 1, &w->output, a->logits, 1, false));
-    TRY(op_copy(p, "logits", a->logits, logits_out, (uint64_t)h->V * 4));
+    TRY(op_norm_matmuls(p, "output", a->x, T - 1, &w->output_norm, h->eps, a->normed, &output, 1, 1));
 fail:
     return st;
 }

@@ -13,7 +13,7 @@ struct layer_weights {
 
 /* "L07 attn.q": what a debugger or a profile shows; as long-lived as the plans. */
 struct layer_labels {
-    const char *attn_norm, *q, *k, *v, *rope, *attention, *o, *ffn_norm, *gate, *up, *swiglu, *down;
+    const char *qkv, *rope, *attention, *o, *gate_up, *down;
 };
 
 struct model_weights {
@@ -30,10 +30,12 @@ struct activations {
     struct buf k, v;             /* [T, G, E] */
     struct buf gate, up;         /* [T, F] */
     struct buf logits;           /* [V] */
+    struct buf candidates;       /* scratch of op_sample */
+    struct buf draws;            /* struct draws */
 };
 
-/* Records T tokens at positions P.. into `p`; the logits of the last one go to `logits_out` [V] (MEM_READBACK). */
+/* Records T tokens at positions P.. into `p`; the logits of the last one are then in a->logits. */
 enum pumice_status forward(struct plan *p, const struct hparams *h, const struct model_weights *w,
-                           const struct activations *a, const struct kv *kv, struct buf logits_out, uint32_t T);
+                           const struct activations *a, const struct kv *kv, uint32_t T);
 
 #endif

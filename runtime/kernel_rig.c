@@ -86,6 +86,17 @@ fail:
     return st;
 }
 
+/* Other contents. */
+static enum pumice_status twin_put(struct kernel_rig *g, struct kernel_twin *t, const void *contents)
+{
+    enum pumice_status st = PUMICE_OK;
+    memcpy(t->bytes + GUARD, contents, t->n_bytes);
+    for (uint32_t s = 0; s < g->n_sides; s++)
+        TRY(g->side[s]->calls->buffer_write(g->side[s], t->whole[s], 0, t->bytes, t->n_bytes + 2 * GUARD));
+fail:
+    return st;
+}
+
 /* Types that quant.h only reads get random blocks, with halves where the scales lie that are neither huge nor NaN. */
 static void random_blocks(struct kernel_rig *g, uint32_t type, uint8_t *row, uint64_t bytes)
 {
@@ -165,6 +176,53 @@ fail:
     return st;
 }
 
+static enum pumice_status norm_inputs(struct kernel_rig *g, const struct kernel_row *row, struct kernel_call *c)
+{
+    enum pumice_status st = PUMICE_OK;
+    const uint64_t T = row->T;
+    const bool matmuls = row->kind == OP_NORM_MATMULS;
+    const uint32_t n2 = matmuls ? row->N / 2 + 1 : row->N;
+    TRY(kernel_weight(g, GGUF_T_F32, 0, row->K, c->norm));
+    TRY(kernel_weight(g, row->type, row->N, row->K, c->w));
+    TRY(kernel_weight(g, row->type, n2, row->K, c->w2));
+    if (matmuls) TRY(kernel_weight(g, GGUF_T_F32, n2, row->K, c->w3));
+    TRY(twin_create(g, (T + row->x_row) * row->K, FILL_RANDOM, false, &c->x));
+    TRY(twin_create(g, (T + row->x_row) * row->K, FILL_NAN, true, &c->normed));
+    TRY(twin_create(g, T * row->N, FILL_NAN, true, &c->y));
+    TRY(twin_create(g, T * n2, FILL_NAN, true, &c->y2));
+    if (matmuls) TRY(twin_create(g, T * n2, FILL_NAN, true, &c->y3));
+    c->normed->scratch = true;
+    c->y2->scratch = !matmuls;
+fail:
+    return st;
+}
+
+/* Logits with some NaN and infinities; ties: of few values. Parameters that leave out some candidates. */
+static enum pumice_status sample_inputs(struct kernel_rig *g, const struct kernel_row *row, struct kernel_call *c)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct pumice_sampling sampling = {.temperature = 1.5f, .top_p = row->ties ? 1.0f : 0.95f, .min_p = 0.05f};
+    struct draws d = {.n = SAMPLE_RING - 1}; /* goes round once */
+    float *logits = arena_alloc(&g->arena, row->N, sizeof *logits);
+    if (!logits) return err_memory("the self-test", row->N * sizeof *logits);
+    for (uint32_t i = 0; i < row->N; i++) {
+        const uint64_t special = next_random(&g->random) % 64;
+        logits[i] = row->ties ? floorf(4 * random_value(&g->random)) / 2 : 4 * random_value(&g->random);
+        if (special < 2) logits[i] = special ? -INFINITY : NAN;
+        if (row->all_nan) logits[i] = NAN;
+    }
+    sample_setup(&sampling, &d);
+    for (uint32_t i = 0; i < SAMPLE_RING; i++) d.uniform[i] = sample_uniform(g->random, i);
+    TRY(twin_create(g, row->N, FILL_NAN, false, &c->x));
+    TRY(twin_create(g, sample_scratch_bytes(row->N) / 4, FILL_NAN, false, &c->z));
+    TRY(twin_create(g, sizeof d / 4, FILL_NAN, true, &c->y));
+    TRY(twin_put(g, c->x, logits));
+    TRY(twin_put(g, c->y, &d));
+    c->z->output = c->z->scratch = c->y->exact = true;
+fail:
+    return st;
+}
+
 enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row *row, struct kernel_call *c)
 {
     enum pumice_status st = PUMICE_OK;
@@ -185,6 +243,10 @@ enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row 
         TRY(kernel_weight(g, row->type, row->N, row->K, c->w));
         TRY(twin_create(g, (T + row->x_row) * row->K, FILL_RANDOM, false, &c->x));
         TRY(twin_create(g, T * row->N, row->add ? FILL_RANDOM : FILL_NAN, true, &c->y));
+        break;
+    case OP_NORM_MATMULS:
+    case OP_NORM_GATE_UP:
+        TRY(norm_inputs(g, row, c));
         break;
     case OP_QK_NORM_ROPE_KV:
     case OP_BIAS_ROPE_KV:
@@ -214,6 +276,7 @@ enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row 
         TRY(twin_create(g, row->K, FILL_RANDOM, false, &c->x));
         TRY(twin_create(g, row->K, FILL_NAN, true, &c->y));
         break;
+    case OP_SAMPLE: TRY(sample_inputs(g, row, c)); break;
     case OP_N_KINDS: break;
     }
     for (uint32_t s = 0; s < g->n_sides; s++) {
@@ -223,7 +286,9 @@ enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row 
             .z = c->z ? c->z->buf[s] : none,
             .kv = {.k = c->k ? c->k->buf[s] : none, .v = c->v ? c->v->buf[s] : none, .C = c->k ? c->k->cache.C : 0, .type = row->kv},
             .w = c->w[s].k ? &c->w[s] : NULL, .w2 = c->w2[s].k ? &c->w2[s] : NULL,
-            .w3 = c->w3[s].k ? &c->w3[s] : NULL, .T = row->T, .D = row->K, .H = row->H,
+            .w3 = c->w3[s].k ? &c->w3[s] : NULL, .norm = c->norm[s].k ? &c->norm[s] : NULL,
+            .y2 = c->y2 ? c->y2->buf[s] : none, .y3 = c->y3 ? c->y3->buf[s] : none,
+            .normed = c->normed ? c->normed->buf[s] : none, .T = row->T, .D = row->kind == OP_SAMPLE ? row->N : row->K, .top_k = row->K, .H = row->H,
             .G = row->G, .E = row->E, .rounds = row->kind == OP_PEAK ? row->past : 0, .x_row = row->x_row, .add = row->kind == OP_MATMUL && row->add,
             .eps = 1e-6f,
             .rope = {.base = 1e6f, .neighbours = row->neighbours, .factors = c->factors},
@@ -246,6 +311,24 @@ fail:
     return st;
 }
 
+/* Several draws, one behind the other, as decoding does it. */
+static enum pumice_status run_draws(struct kernel_rig *g, const struct kernel_row *row, struct plan *plan, const struct op *op, uint32_t s)
+{
+    enum pumice_status st = PUMICE_OK;
+    enum { N_DRAWS = 5 };
+    struct backend *b = g->side[s];
+    struct draws d;
+    uint64_t ticket = 0;
+    TRY(b->calls->plan_start(plan, N_DRAWS, &ticket));
+    TRY(b->calls->plan_wait(b, ticket));
+    TRY(b->calls->buffer_read(b, op->y, 0, &d, sizeof d));
+    const struct step *step = b->calls->buffer_host(b, op->step);
+    if (step->past != row->past + N_DRAWS || step->tokens[0] != d.ids[(d.n - 1) % SAMPLE_RING])
+        snprintf(g->note, sizeof g->note, "the step has token %u at %u", step->tokens[0], step->past);
+fail:
+    return st;
+}
+
 static enum pumice_status run_side(struct kernel_rig *g, const struct kernel_row *row, struct op op, uint32_t s)
 {
     enum pumice_status st = PUMICE_OK;
@@ -257,7 +340,8 @@ static enum pumice_status run_side(struct kernel_rig *g, const struct kernel_row
     TRY(b->calls->plan_begin(b, "self-test", &plan));
     TRY(b->calls->record(plan, &op));
     TRY(b->calls->plan_end(plan));
-    TRY(b->calls->plan_run(plan));
+    if (row->kind == OP_SAMPLE) TRY(run_draws(g, row, plan, &op, s));
+    else TRY(b->calls->plan_run(plan));
 fail:
     b->calls->plan_destroy(plan);
     b->calls->buffer_destroy(b, &step);
@@ -344,9 +428,34 @@ static enum pumice_status compare(struct kernel_rig *g, const struct kernel_row 
         if (memcmp(got, t->bytes, whole)) snprintf(g->note, sizeof g->note, "wrote to its input");
         return PUMICE_OK;
     }
+    if (t->exact && memcmp(got, want, whole)) snprintf(g->note, sizeof g->note, "not the same bits");
     if (t->cache.C) compare_cache(g, &t->cache, row->past + row->T, got + GUARD, want + GUARD);
     else
-        for (uint64_t i = 0; i < n; i++) compare_value(g, i, value_at(got + GUARD, i), value_at(want + GUARD, i));
+        for (uint64_t i = 0; i < n && !t->scratch && !t->exact; i++)
+            compare_value(g, i, value_at(got + GUARD, i), value_at(want + GUARD, i));
+fail:
+    return st;
+}
+
+/* Decoded weights rounded to 11 bits: each is off by 2^-12 of itself at most. */
+static const double WEIGHTS_LIMIT = 0x1p-24 * 4;
+
+/* What rounds inside of an op that norms and multiplies can only be held to its rounding's limit, twice for a product of two.
+ * The parts are tested sharply in rows of their own. */
+static enum pumice_status limit_of(struct kernel_rig *g, const struct kernel_row *row, const struct kernel_call *c, double *limit)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct backend *tested = g->side[0];
+    double rounding = 0;
+    *limit = g->halves ? fmax(row->limit, HALVES_LIMIT) : row->limit;
+    if (row->kind != OP_NORM_MATMULS && row->kind != OP_NORM_GATE_UP) return PUMICE_OK;
+    if (tested->calls->round_input) {
+        float *x = arena_alloc(&g->arena, row->K, sizeof *x);
+        if (!x) return err_memory("the self-test", row->K * sizeof *x);
+        TRY(tested->calls->round_input(tested, &c->w[0], row->T, x, 1, &rounding));
+    }
+    if (tested->calls->rounds_weights && tested->calls->rounds_weights(tested, row->type, row->T)) rounding += WEIGHTS_LIMIT;
+    *limit = fmax(*limit, 2 * rounding);
 fail:
     return st;
 }
@@ -363,8 +472,7 @@ enum pumice_status kernel_run_row(struct kernel_rig *g, const struct kernel_row 
     for (uint32_t i = 0; i < g->n_twins; i++) TRY(compare(g, row, &g->twins[i]));
     out->nmse = g->power > 0 ? g->error / g->power : g->error;
     out->max_abs = g->max_abs;
-    out->nmse_limit = row->limit;
-    if (g->halves) out->nmse_limit = fmax(row->limit, HALVES_LIMIT);
+    TRY(limit_of(g, row, &call, &out->nmse_limit));
     if (!g->note[0] && !(out->nmse <= out->nmse_limit)) snprintf(g->note, sizeof g->note, "differs from the reference");
     memcpy(out->note, g->note, sizeof out->note);
     out->ok = !g->note[0];
@@ -386,8 +494,10 @@ void kernel_name(const struct kernel_row *row, const char *variant, char *name, 
     const struct gguf_type_traits *type = gguf_type(row->type);
     switch (row->kind) {
     case OP_MATMUL:
-        snprintf(name, n, "matmul %s T=%u N=%u K=%u%s%s [%s]", type->name, row->T, row->N, row->K, row->add ? " add" : "",
-                 row->x_row ? " offset" : "", variant);
+    case OP_NORM_MATMULS:
+    case OP_NORM_GATE_UP:
+        snprintf(name, n, "%s %s T=%u N=%u K=%u%s%s [%s]", op_kind_name(row->kind), type->name, row->T, row->N, row->K,
+                 row->add ? " add" : "", row->x_row ? " offset" : "", variant);
         break;
     case OP_EMBED:
         snprintf(name, n, "embed %s T=%u N=%u K=%u [%s]", type->name, row->T, row->N, row->K, variant);
@@ -398,6 +508,10 @@ void kernel_name(const struct kernel_row *row, const char *variant, char *name, 
         snprintf(name, n, "%s T=%u P=%u H=%u G=%u E=%u%s%s%s%s [%s]", op_kind_name(row->kind), row->T, row->past, row->H,
                  row->G, row->E, row->kv == PUMICE_KV_Q8_0 ? " q8_0" : "", row->add ? " no bias" : "", row->neighbours ? " neighbours" : "",
                  row->factors ? " factors" : "", variant);
+        break;
+    case OP_SAMPLE:
+        snprintf(name, n, "sample N=%u top %u%s%s [%s]", row->N, row->K, row->ties ? " ties" : "", row->all_nan ? " NaN" : "",
+                 variant);
         break;
     case OP_PEAK: snprintf(name, n, "peak %s N=%u rounds=%u [%s]", arithmetic_name(row->arithmetic), row->K, row->past, variant); break;
     default:

@@ -15,9 +15,10 @@
 struct kernel_row {
     enum op_kind kind;
     uint32_t type; /* of the weight */
-    uint32_t T, N, K, H, G, E, past;
+    uint32_t T, N, K, H, G, E, past; /* norm_matmuls: [N,K], [N/2+1,K], and [N/2+1,K] of f32 */
     bool add;      /* matmul; bias_rope_kv: no biases */
     bool neighbours, factors; /* of RoPE */
+    bool ties, all_nan;       /* of the logits of sample: N of them, K candidates */
     uint32_t x_row;
     enum pumice_kv kv; /* of attention and what writes the caches */
     enum arithmetic arithmetic; /* of OP_PEAK */
@@ -35,7 +36,7 @@ struct kernel_twin {
     struct buf whole[2], buf[2]; /* [0] tested, [1] reference */
     uint8_t *bytes;              /* what was written: guard, contents, guard */
     uint64_t n_bytes;
-    bool output;                 /* compared afterwards */
+    bool output, scratch, exact; /* compared afterwards; only the guards are; every bit */
     struct kernel_cache cache;   /* of floats if C is 0 */
 };
 
@@ -56,9 +57,9 @@ struct kernel_rig {
 
 struct kernel_call {
     struct op op[2];
-    struct weight w[2], w2[2], w3[2];
+    struct weight w[2], w2[2], w3[2], norm[2];
     const float *factors; /* of RoPE */
-    struct kernel_twin *x, *y, *z, *k, *v;
+    struct kernel_twin *x, *y, *z, *k, *v, *y2, *y3, *normed;
 };
 
 /* Makes inputs, outputs and weights of a row on the rig's sides, and the calls. */

@@ -11,6 +11,7 @@
 #define PUMICE_OPS_H
 
 #include "kv_layout.h"
+#include "sample.h"
 
 #include <stdatomic.h>
 
@@ -71,8 +72,8 @@ enum arithmetic {
  * op.arithmetic, for D elements. F32, F16: y[i] = sum over j < 8 of a_j after `rounds` times a_j = a_j * 0.75 + 0.25, from
  * a_j = x[i] + j. The others: at the head of shaders/peak_dot.comp, peak_matrix.comp. */
 enum op_kind {
-    OP_EMBED, OP_RMS_NORM, OP_MATMUL, OP_QK_NORM_ROPE_KV, OP_BIAS_ROPE_KV, OP_ATTENTION, OP_SWIGLU, OP_COPY,
-    OP_PEAK, OP_N_KINDS
+    OP_EMBED, OP_RMS_NORM, OP_MATMUL, OP_NORM_MATMULS, OP_NORM_GATE_UP, OP_QK_NORM_ROPE_KV, OP_BIAS_ROPE_KV, OP_ATTENTION,
+    OP_SWIGLU, OP_COPY, OP_SAMPLE, OP_PEAK, OP_N_KINDS
 };
 
 /* Rotary positions: at position p the pair i < E/2 of a head turns by p * base^(-2i/E) / factors[i]. */
@@ -87,10 +88,12 @@ struct op {
     enum op_kind kind;
     const char *label; /* "L07 attn.q"; static or in the caller's arena, lives as long as the plan */
     struct buf x, y, z, step;
+    struct buf y2, y3, normed; /* further outputs; scratch for rms(x, norm) */
     struct kv_layer kv;
-    const struct weight *w, *w2, *w3;
+    const struct weight *w, *w2, *w3, *norm;
     uint32_t T, D, H, G, E, rounds;
     uint32_t x_row; /* first row of x */
+    uint32_t top_k;
     bool add;       /* y += instead of y = */
     enum arithmetic arithmetic; /* OP_PEAK */
     float eps, scale;
@@ -109,6 +112,18 @@ enum pumice_status op_rms_norm(struct plan *p, const char *label, struct buf x, 
  * y must not overlap x. */
 enum pumice_status op_matmul(struct plan *p, const char *label, struct buf x, uint32_t x_row, const struct weight *w,
                              struct buf y, uint32_t T, bool add);
+/* y_i[T,N_i] = rms(x, norm)[x_row .. x_row+T, K] @ W_i[N_i,K]^T for the n products (1 to 3), whose outputs do not overlap.
+ * normed [x_row+T, K]: scratch, for back ends and sizes that compute the norm by itself. */
+struct product {
+    const struct weight *w;
+    struct buf y;
+};
+enum pumice_status op_norm_matmuls(struct plan *p, const char *label, struct buf x, uint32_t x_row, const struct weight *norm,
+                                   float eps, struct buf normed, const struct product *products, uint32_t n, uint32_t T);
+/* y[T,F] = silu(n @ Wg^T) * (n @ Wu^T) of n = rms(x[T,K], norm). Scratch: normed [T,K], up [T,F]. Source: MODEL.md 3.5. */
+enum pumice_status op_norm_gate_up(struct plan *p, const char *label, struct buf x, const struct weight *norm, float eps,
+                                   struct buf normed, const struct weight *gate, const struct weight *up, struct buf y,
+                                   struct buf up_scratch, uint32_t T);
 /* q[T,H,E] in place and k[T,G,E]: RMSNorm of each head with q_norm[E] / k_norm[E], then RoPE at position P+t. Then K and
  * v[T,G,E] are written, rounded, to positions P..P+T-1 of kv. E even. Source: MODEL.md 3.3. */
 enum pumice_status op_qk_norm_rope_kv(struct plan *p, const char *label, struct buf step, struct buf q, struct buf k,
@@ -130,6 +145,17 @@ enum pumice_status op_swiglu(struct plan *p, const char *label, struct buf gate,
                              uint32_t F);
 /* y[0..bytes) = x[0..bytes): to bring results into a MEM_READBACK buffer. bytes % 4 == 0. */
 enum pumice_status op_copy(struct plan *p, const char *label, struct buf x, struct buf y, uint64_t bytes);
+
+/* Draws a token from logits[V] as sample_draw does with top_k = k, 1 <= k <= SAMPLE_MAX_K, and the parameters in draws (struct
+ * draws, MEM_STEP): with uniform[n % SAMPLE_RING] the id goes to ids[n % SAMPLE_RING] and to the step's tokens[0]; draws' n and
+ * the step's past grow by one: the same plan run again computes the next token. candidates: scratch, sample_scratch_bytes(V).
+ * The same id on every back end. Source: MODEL.md 5. */
+enum pumice_status op_sample(struct plan *p, const char *label, struct buf logits, struct buf candidates, struct buf draws,
+                             struct buf step, uint32_t V, uint32_t k);
+
+/* Records a norm_matmuls or norm_gate_up as the rms_norm, matmul and swiglu it stands for: what a back end does that has no
+ * kernel for all of it at once. */
+enum pumice_status op_expand(struct plan *p, const struct op *op);
 
 /* --- back ends --------------------------------------------------------------------------------------------- */
 
@@ -166,7 +192,13 @@ struct backend_calls {
     enum pumice_status (*plan_begin)(struct backend *b, const char *name, struct plan **out);
     enum pumice_status (*record)(struct plan *p, const struct op *op);
     enum pumice_status (*plan_end)(struct plan *p);
-    enum pumice_status (*plan_run)(struct plan *p); /* waits until the results are readable; CANCELLED: see struct plan */
+    /* Starts n runs, one after the other, without waiting; a run sees what the one before wrote, also to MEM_STEP buffers,
+     * which the host must not write meanwhile. *ticket: for plan_wait. No allocation once a plan has run. A single run may
+     * be waited for, and be CANCELLED as in plan_run. */
+    enum pumice_status (*plan_start)(struct plan *p, uint32_t n, uint64_t *ticket);
+    /* Waits until the results of that start, and of all before, are readable. */
+    enum pumice_status (*plan_wait)(struct backend *b, uint64_t ticket);
+    enum pumice_status (*plan_run)(struct plan *p); /* one run, waited for; CANCELLED: see struct plan */
     void (*plan_destroy)(struct plan *p);           /* NULL is fine */
     void (*info)(const struct backend *b, struct pumice_device_info *out);
     uint64_t (*device_bytes)(const struct backend *b);

@@ -198,8 +198,8 @@ enum pumice_status pumice_session_sync(struct pumice_session *session, const int
 enum pumice_status pumice_session_rewind(struct pumice_session *session, size_t n);
 /* Logits [n_vocab] after the last token, f32; NULL when not ready. Valid until the next call that computes. */
 const float *pumice_session_logits(const struct pumice_session *session);
-/* Hash of the bits of the logits computed last: after generate those its last token was drawn from. 0 if
- * none, or if a step was cancelled. */
+/* Hash of the bits of the logits computed last: after generate those its last token was drawn from. 0 if none, within on_token,
+ * and if a step was cancelled. */
 uint64_t pumice_session_logits_hash(const struct pumice_session *session);
 
 enum pumice_stop { PUMICE_STOP_EOS, PUMICE_STOP_LENGTH, PUMICE_STOP_CONTEXT, PUMICE_STOP_CANCELLED };
@@ -210,7 +210,9 @@ struct pumice_generate_params {
     uint32_t max_tokens;       /* 0 = as many as the context holds */
     const int32_t *stop_tokens; /* ends the answer; not passed to on_token; not appended to the timeline */
     size_t n_stop_tokens;
-    bool (*on_token)(void *user, int32_t token); /* each new token as it is made; false stops; may be NULL */
+    /* Each new token; false stops; may be NULL. On a fast device several come at once, each 16 ms or so. It must not compute with
+     * the same engine: the device may be at tokens that follow. */
+    bool (*on_token)(void *user, int32_t token);
     void *user;
 };
 struct pumice_generate_result {

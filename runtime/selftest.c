@@ -15,6 +15,10 @@
     {.kind = OP_MATMUL, .type = t, .T = 3, .N = 65, .K = 768, .limit = 1e-10},                               \
     {.kind = OP_MATMUL, .type = t, .T = 9, .N = 31, .K = 256, .x_row = 1, .add = true, .limit = 1e-10},      \
     {.kind = OP_MATMUL, .type = t, .T = 67, .N = 131, .K = 512, .limit = 1e-10},                             \
+    {.kind = OP_NORM_MATMULS, .type = t, .T = 1, .N = 67, .K = 1280, .limit = 1e-10},                        \
+    {.kind = OP_NORM_MATMULS, .type = t, .T = 3, .N = 34, .K = 256, .x_row = 2, .limit = 1e-10},             \
+    {.kind = OP_NORM_GATE_UP, .type = t, .T = 1, .N = 97, .K = 512, .limit = 1e-10},                         \
+    {.kind = OP_NORM_GATE_UP, .type = t, .T = 5, .N = 33, .K = 256, .limit = 1e-10},                         \
     {.kind = OP_EMBED, .type = t, .T = 5, .N = 101, .K = 256, .limit = 1e-12},                               \
     {.kind = OP_EMBED, .type = t, .T = 1, .N = 3, .K = 2304, .limit = 1e-12}
 
@@ -27,6 +31,9 @@ static const struct kernel_row table[] = {
     {.kind = OP_MATMUL, .type = GGUF_T_Q4_0, .T = 11, .N = 33, .K = 160, .limit = 1e-10},
     {.kind = OP_MATMUL, .type = GGUF_T_F32, .T = 1, .N = 7, .K = 172, .limit = 1e-10},
     {.kind = OP_MATMUL, .type = GGUF_T_F16, .T = 13, .N = 67, .K = 60, .limit = 1e-10},
+    {.kind = OP_NORM_MATMULS, .type = GGUF_T_F16, .T = 2, .N = 9, .K = 60, .limit = 1e-10},
+    {.kind = OP_NORM_GATE_UP, .type = GGUF_T_F32, .T = 1, .N = 5, .K = 172, .limit = 1e-10},
+    {.kind = OP_NORM_MATMULS, .type = GGUF_T_Q8_0, .T = 12, .N = 40, .K = 96, .limit = 1e-10},
     {.kind = OP_EMBED, .type = GGUF_T_F32, .T = 3, .N = 17, .K = 172, .limit = 1e-12},
     {.kind = OP_RMS_NORM, .T = 1, .K = 1, .limit = 1e-12},
     {.kind = OP_RMS_NORM, .T = 3, .K = 127, .limit = 1e-12},
@@ -69,6 +76,14 @@ static const struct kernel_row table[] = {
     {.kind = OP_ATTENTION, .T = 11, .H = 2, .G = 2, .E = 256, .past = 150, .limit = 1e-9},
     {.kind = OP_SWIGLU, .T = 1, .K = 1, .limit = 1e-12},
     {.kind = OP_SWIGLU, .T = 3, .K = 3071, .limit = 1e-12},
+    {.kind = OP_SAMPLE, .T = 1, .N = 1, .K = 1, .past = 3},
+    {.kind = OP_SAMPLE, .T = 1, .N = 700, .K = 20, .past = 3, .all_nan = true},
+    {.kind = OP_SAMPLE, .T = 1, .N = 1025, .K = 64, .past = 3, .ties = true},
+    {.kind = OP_SAMPLE, .T = 1, .N = 5003, .K = 1, .past = 3},
+    {.kind = OP_SAMPLE, .T = 1, .N = 5003, .K = 1, .past = 3, .ties = true},
+    {.kind = OP_SAMPLE, .T = 1, .N = 5003, .K = 64, .past = 3},
+    {.kind = OP_SAMPLE, .T = 1, .N = 70001, .K = 20, .past = 3},
+    {.kind = OP_SAMPLE, .T = 1, .N = 70001, .K = 64, .past = 3, .ties = true},
     {.kind = OP_PEAK, .K = 1000, .past = 5, .limit = 1e-12},
     {.kind = OP_PEAK, .arithmetic = ARITHMETIC_F16, .K = 1000, .past = 5, .limit = 1e-6},
     {.kind = OP_PEAK, .arithmetic = ARITHMETIC_INT8, .K = 1000, .past = 5, .limit = 0},
@@ -116,6 +131,8 @@ static bool needed(const struct kernel_row *row, const struct kernel_needs *need
 {
     switch (row->kind) {
     case OP_MATMUL:
+    case OP_NORM_MATMULS:
+    case OP_NORM_GATE_UP:
     case OP_EMBED: return row->type < COUNT_OF(needs->types) && needs->types[row->type];
     case OP_QK_NORM_ROPE_KV:
     case OP_BIAS_ROPE_KV: return row->kind == needs->rope && row->kv == needs->kv;

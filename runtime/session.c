@@ -8,12 +8,30 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_PLANS = 4 };
+enum { MAX_PLANS = 6 }; /* of an answer: chunks of two sizes, the draw, the logits after it, the last token again */
 
 struct session_plan {
     struct plan *plan; /* NULL: free */
     uint32_t T;
+    uint32_t top_k; /* of the draw at its end; 0: the logits go to the host */
     uint64_t used_at;
+};
+
+/* Tokens that generate lets the device draw before it knows whether they are wanted. */
+enum { MAX_STARTS = 2, MAX_DRAWS = 64 };
+static const uint64_t start_ns = 16000000; /* of a start; with two of them a stop takes effect within 50 ms */
+_Static_assert(MAX_STARTS * MAX_DRAWS <= SAMPLE_RING, "ids are not overwritten before they are taken");
+
+/* Draws of one generate: taken <= done <= started. */
+struct ahead {
+    uint32_t started, done, taken;
+    struct {
+        uint64_t ticket, at_ns;
+        uint32_t n;
+    } starts[MAX_STARTS]; /* not done, oldest first */
+    uint32_t n_starts;
+    uint64_t done_at_ns; /* the start before */
+    bool cancelled;      /* inside a draw: nothing that was computed since the last token taken counts */
 };
 
 struct pumice_session {
@@ -27,6 +45,8 @@ struct pumice_session {
     struct session_plan plans[MAX_PLANS];
     uint64_t clock; /* of used_at */
     void *scratch;  /* of pumice_sample */
+    struct ahead ahead;
+    uint64_t token_ns; /* of a draw, measured; 0: not yet */
     struct pumice_session_stats stats;
     atomic_bool cancel;
 };
@@ -97,8 +117,9 @@ void pumice_session_cancel(struct pumice_session *s) { atomic_store(&s->cancel, 
 
 /* --- one step ------------------------------------------------------------------------------------------------------------ */
 
-/* The plan for T tokens: kept, or recorded in the place of the one not used for longest. */
-static enum pumice_status plan_for(struct pumice_session *s, uint32_t T, struct plan **out)
+/* The plan for T tokens, and for a draw from top_k candidates unless that is 0; T = 0: the logits that the device has go to the
+ * host. Kept, or recorded in the place of the one not used for longest. */
+static enum pumice_status plan_for(struct pumice_session *s, uint32_t T, uint32_t top_k, struct plan **out)
 {
     enum pumice_status st = PUMICE_OK;
     struct pumice_engine *e = s->engine;
@@ -108,7 +129,7 @@ static enum pumice_status plan_for(struct pumice_session *s, uint32_t T, struct 
     char name[32];
     for (int i = 0; i < MAX_PLANS; i++) {
         struct session_plan *p = &s->plans[i];
-        if (p->plan && p->T == T) {
+        if (p->plan && p->T == T && p->top_k == top_k) {
             p->used_at = ++s->clock;
             *out = p->plan;
             return PUMICE_OK;
@@ -119,10 +140,13 @@ static enum pumice_status plan_for(struct pumice_session *s, uint32_t T, struct 
     slot->plan = NULL;
     snprintf(name, sizeof name, "forward T=%u", T);
     TRY(calls->plan_begin(e->backend, name, &plan));
-    plan->cancel = &s->cancel;
-    TRY(forward(plan, &e->model->h, &e->weights, &e->activations, &s->kv, s->logits, T));
+    const struct activations *a = &e->activations;
+    const uint32_t V = e->model->h.V;
+    if (T) TRY(forward(plan, &e->model->h, &e->weights, a, &s->kv, T));
+    if (top_k) TRY(op_sample(plan, "sample", a->logits, a->candidates, a->draws, a->step, V, top_k));
+    else TRY(op_copy(plan, "logits", a->logits, s->logits, V * 4ull));
     TRY(calls->plan_end(plan));
-    *slot = (struct session_plan){.plan = plan, .T = T, .used_at = ++s->clock};
+    *slot = (struct session_plan){.plan = plan, .T = T, .top_k = top_k, .used_at = ++s->clock};
     *out = plan;
     return PUMICE_OK;
 fail:
@@ -130,26 +154,35 @@ fail:
     return engine_note(e, st);
 }
 
-/* Computes T tokens, which already stand at tokens[n_kv]. Allocates nothing once its plan is recorded. */
-static enum pumice_status run_step(struct pumice_session *s, uint32_t T)
+static void write_step(struct pumice_session *s, uint32_t T)
+{
+    struct pumice_engine *e = s->engine;
+    struct step *step = e->backend->calls->buffer_host(e->backend, e->activations.step);
+    *step = (struct step){.past = (uint32_t)s->n_kv, .n_tokens = T};
+    memcpy(step->tokens, s->tokens + s->n_kv, T * sizeof *step->tokens);
+}
+
+/* Computes T tokens, which already stand at tokens[n_kv]. Allocates nothing once its plan is recorded. cancel: NULL, or what
+ * ends it half-way: CANCELLED, and none of them counts. */
+static enum pumice_status run_step(struct pumice_session *s, uint32_t T, const atomic_bool *cancel)
 {
     enum pumice_status st = PUMICE_OK;
     struct pumice_engine *e = s->engine;
     struct plan *plan = NULL;
     const uint64_t span = pumice_trace_begin();
     TRY(engine_check(e));
-    TRY(plan_for(s, T, &plan));
+    TRY(plan_for(s, T, 0, &plan));
     pumice_trace_end("record", span);
     s->logits_held = s->logits_ready = false;
+    plan->cancel = cancel;
     mem_forbid(true);
-    struct step *step = e->backend->calls->buffer_host(e->backend, e->activations.step);
-    *step = (struct step){.past = (uint32_t)s->n_kv, .n_tokens = T};
-    memcpy(step->tokens, s->tokens + s->n_kv, T * sizeof *step->tokens);
+    write_step(s, T);
     st = engine_note(e, e->backend->calls->plan_run(plan));
     mem_forbid(false);
     TRY(st);
     s->n_kv += T;
-    s->logits_held = s->logits_ready = s->n_kv == s->n_tokens;
+    s->logits_held = true;
+    s->logits_ready = s->n_kv == s->n_tokens;
 fail:
     return st;
 }
@@ -186,7 +219,7 @@ static enum pumice_status compute_rest(struct pumice_session *s, const int32_t *
         if (atomic_load(&s->cancel)) return err_set(PUMICE_CANCELLED, "cancelled after %zu of %zu tokens", s->n_kv - first, total);
         memcpy(s->tokens + s->n_kv, tokens + s->n_kv, T * sizeof *tokens);
         s->n_tokens = s->n_kv + T;
-        st = run_step(s, T);
+        st = run_step(s, T, &s->cancel);
         if (st != PUMICE_OK) s->n_tokens = s->n_kv;
         if (st == PUMICE_CANCELLED) return err_set(st, "cancelled after %zu of %zu tokens", s->n_kv - first, total);
         TRY(st);
@@ -247,26 +280,142 @@ static bool is_stop(const struct pumice_generate_params *p, int32_t id)
     return false;
 }
 
+/* How many draws the device gets at a time, and how many times before the first is waited for. */
+static uint32_t draws_a_start(const struct pumice_session *s, uint32_t *n_starts)
+{
+    const uint32_t forced = s->engine->draws_a_start;
+    const uint64_t n = forced ? forced : s->token_ns ? start_ns / s->token_ns : 0;
+    *n_starts = n > 1 ? MAX_STARTS : 1;
+    return (uint32_t)MAX(1u, MIN(n, (uint64_t)MAX_DRAWS));
+}
+
+/* Starts n more draws behind those that are started. */
+static enum pumice_status start_draws(struct pumice_session *s, const struct pumice_sampling *sampling, uint32_t n)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct backend *b = s->engine->backend;
+    struct ahead *a = &s->ahead;
+    struct draws *d = b->calls->buffer_host(b, s->engine->activations.draws);
+    struct plan *plan = NULL;
+    uint64_t ticket = 0;
+    TRY(plan_for(s, 1, sample_k(sampling), &plan));
+    plan->cancel = &s->cancel;
+    mem_forbid(true);
+    if (a->started == 0) {
+        write_step(s, 1);
+        sample_setup(sampling, d);
+        d->n = 0;
+    }
+    for (uint32_t i = a->started; i < a->started + n; i++) /* the answer's draw 0 was the host's */
+        d->uniform[i % SAMPLE_RING] = sample_uniform(sampling->seed, i + 1ull);
+    st = engine_note(s->engine, b->calls->plan_start(plan, n, &ticket));
+    mem_forbid(false);
+    s->logits_held = s->logits_ready = false;
+    a->cancelled = st == PUMICE_CANCELLED;
+    TRY(st);
+    a->starts[a->n_starts].ticket = ticket;
+    a->starts[a->n_starts].at_ns = platform_now_ns();
+    a->starts[a->n_starts++].n = n;
+    a->started += n;
+fail:
+    return st;
+}
+
+static enum pumice_status wait_oldest(struct pumice_session *s)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct backend *b = s->engine->backend;
+    struct ahead *a = &s->ahead;
+    const uint32_t n = a->starts[0].n;
+    const uint64_t begin = MAX(a->starts[0].at_ns, a->done_at_ns), ticket = a->starts[0].ticket;
+    a->n_starts--;
+    memmove(a->starts, a->starts + 1, a->n_starts * sizeof *a->starts);
+    TRY(engine_note(s->engine, b->calls->plan_wait(b, ticket)));
+    a->done += n;
+    a->done_at_ns = platform_now_ns();
+    const uint64_t token_ns = MAX((a->done_at_ns - begin) / n, (uint64_t)1);
+    s->token_ns = s->token_ns ? (3 * s->token_ns + token_ns) / 4 : token_ns;
+fail:
+    return st;
+}
+
+/* The next token drawn by the device, at most n_wanted with this. Afterwards the KV of all tokens is there. */
+static enum pumice_status device_draw(struct pumice_session *s, const struct pumice_sampling *sampling, uint32_t n_wanted, int32_t *id)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct backend *b = s->engine->backend;
+    struct ahead *a = &s->ahead;
+    uint32_t n_starts, n = draws_a_start(s, &n_starts);
+    while (a->n_starts < n_starts && a->started - a->taken < n_wanted) {
+        const uint32_t left = n_wanted - (a->started - a->taken);
+        if (a->started - a->taken + MIN(n, left) > SAMPLE_RING) break;
+        TRY(start_draws(s, sampling, MIN(n, left)));
+    }
+    if (a->taken == a->done) TRY(wait_oldest(s));
+    const struct draws *d = b->calls->buffer_host(b, s->engine->activations.draws);
+    *id = (int32_t)d->ids[a->taken++ % SAMPLE_RING];
+    s->n_kv++;
+    s->stats.decode_tokens++;
+fail:
+    return st;
+}
+
+/* After the device drew: waits for what is still computed, and brings the logits to the host that the last token taken was
+ * drawn from. When tokens after it were computed, for nothing, that token is computed once more. */
+static enum pumice_status settle(struct pumice_session *s)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct ahead *a = &s->ahead;
+    struct plan *plan = NULL;
+    while (a->n_starts) TRY(wait_oldest(s));
+    if (a->started == 0 || a->cancelled) return PUMICE_OK;
+    if (a->taken != a->started) {
+        s->n_kv--;
+        st = run_step(s, 1, NULL);
+        if (st != PUMICE_OK) s->n_kv++;
+        return st;
+    }
+    TRY(plan_for(s, 0, 0, &plan));
+    TRY(engine_note(s->engine, s->engine->backend->calls->plan_run(plan)));
+    s->logits_held = true;
+    s->logits_ready = s->n_kv == s->n_tokens;
+fail:
+    return st;
+}
+
+/* The next token of the answer. The first is drawn from the logits that are there; on the device the others are, unless there
+ * are more candidates than it takes. */
+static enum pumice_status draw(struct pumice_session *s, const struct pumice_generate_params *p, uint32_t n_done, int32_t *id)
+{
+    enum pumice_status st = PUMICE_OK;
+    const uint32_t top_k = sample_k(&p->sampling), room = s->kv.C - (uint32_t)s->n_tokens;
+    if (!s->logits_ready && top_k && top_k <= SAMPLE_MAX_K)
+        return device_draw(s, &p->sampling, p->max_tokens ? MIN(p->max_tokens - n_done, room) : room, id);
+    if (!s->logits_ready) {
+        TRY(run_step(s, 1, &s->cancel));
+        s->stats.decode_tokens++;
+    }
+    const uint64_t span = pumice_trace_begin();
+    *id = pumice_sample(&p->sampling, pumice_session_logits(s), s->engine->model->h.V, n_done, s->scratch);
+    pumice_trace_end("sample", span);
+fail:
+    return st;
+}
+
 static enum pumice_status generate(struct pumice_session *s, const struct pumice_generate_params *p,
                                    struct pumice_generate_result *r)
 {
     enum pumice_status st = PUMICE_OK;
-    const uint32_t V = s->engine->model->h.V;
+    int32_t id = -1;
     for (r->stop = PUMICE_STOP_CANCELLED; !atomic_load(&s->cancel);) {
         r->stop = PUMICE_STOP_LENGTH;
         if (p->max_tokens && r->n_tokens == p->max_tokens) break;
         r->stop = PUMICE_STOP_CONTEXT;
         if (s->n_tokens == s->kv.C) break;
-        if (!s->logits_ready) {
-            st = run_step(s, 1);
-            r->stop = PUMICE_STOP_CANCELLED;
-            if (st == PUMICE_CANCELLED) return PUMICE_OK;
-            TRY(st);
-            s->stats.decode_tokens++;
-        }
-        const uint64_t span = pumice_trace_begin();
-        const int32_t id = pumice_sample(&p->sampling, pumice_session_logits(s), V, r->n_tokens, s->scratch);
-        pumice_trace_end("sample", span);
+        st = draw(s, p, r->n_tokens, &id);
+        r->stop = PUMICE_STOP_CANCELLED;
+        if (st == PUMICE_CANCELLED) return PUMICE_OK;
+        TRY(st);
         r->stop = PUMICE_STOP_EOS;
         r->stop_token = id;
         if (is_stop(p, id)) break;
@@ -290,7 +439,10 @@ enum pumice_status pumice_session_generate(struct pumice_session *s, const struc
     s->stats.decode_tokens = s->stats.decode_ns = 0;
     TRY(engine_check(s->engine));
     if (!s->logits_ready) TRY(err_set(PUMICE_ARGUMENT, "there are no logits to continue from; call pumice_session_sync first"));
+    s->ahead = (struct ahead){0};
     st = generate(s, params, &r);
+    if (st == PUMICE_OK) st = settle(s);
+    else while (s->ahead.n_starts) (void)wait_oldest(s); /* the first failure is what counts */
     r.elapsed_ns = platform_now_ns() - start;
     s->stats.decode_ns = r.elapsed_ns;
 fail:

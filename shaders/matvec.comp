@@ -1,55 +1,143 @@
 // y[t, n] (+)= sum_k x[t, k] * W[n, k], for COLS tokens at most; decode, and prefill on software drivers.
-// W: packed rows of this part (weights.glsl); x, y f32 row-major. Called from op_matmul.
-// Numerics: weights decoded to f32, f32 sums; the order depends only on the specialization constants.
+// NORM: of rms(x[t, :], norm) instead of x, so that the norm is no step of its own. GATED: y = silu(x W^T) * (x U^T).
+// W, U: packed rows of this part (weights.glsl); x, y f32 row-major. Called from op_matmul, op_norm_matmuls and
+// op_norm_gate_up.
+// Numerics: weights decoded to f32, f32 sums; the order depends only on the specialization constants. The norm's root mean
+// square divides the sums at the end: the squares are added where x is loaded for the product anyway.
 // Mapping: LANE_ROWS: a lane owns a row, no barriers (CPU drivers). Else a workgroup owns NR rows and its lanes share K
-// by blocks of 32, then reduce. The grid is groups_x wide; COLS tokens from column gl_WorkGroupID.z * COLS.
+// by blocks of 32, then reduce all sums at once. The grid is groups_x wide; COLS tokens from column gl_WorkGroupID.z * COLS.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #define PUSH_MATMUL 1
+#define WEIGHTS_TWO 1
 #include "common.glsl"
-#include "weights.glsl"
-#include "reduce.glsl"
 
 layout(constant_id = 3) const bool LANE_ROWS = false;
 layout(constant_id = 4) const uint NR = 1;
 layout(constant_id = 5) const uint COLS = 1;
 layout(constant_id = 6) const bool TAIL = false; // k is not a multiple of 32: guard the last block
+layout(constant_id = 7) const bool NORM = false;
+layout(constant_id = 8) const bool GATED = false;
+
+#include "weights.glsl"
+#include "reduce.glsl"
 
 layout(set = 0, binding = 1, std430) readonly buffer xs1 { float x1[]; };
 layout(set = 0, binding = 1, std430) readonly buffer xs4 { vec4 x4[]; };
 layout(set = 0, binding = 2, std430) buffer ys { float y[]; };
+layout(set = 0, binding = 3, std430) readonly buffer norms1 { float norm1[]; };
+layout(set = 0, binding = 3, std430) readonly buffer norms4 { vec4 norm4[]; };
 
-void x_load(uint at, uint b, out vec4 x[8])
+const uint MATRICES = GATED ? 2u : 1u;
+const uint SQUARES = NR * COLS * MATRICES; // sums before it: matrix, row, column; from there on: squares of the columns
+const uint N_SUMS = SQUARES + (NORM ? COLS : 0u);
+float sums[N_SUMS];
+
+vec4 x_load(uint at, uint b, uint i)
 {
-    if (TAIL) {
-        [[unroll]] for (uint i = 0u; i < 8u; i++)
-            [[unroll]] for (uint j = 0u; j < 4u; j++) {
-                const uint k = b * 32u + i * 4u + j;
-                x[i][j] = k < p.k ? x1[at + k] : 0.0;
+    if (!TAIL) return x4[at / 4u + b * 8u + i];
+    vec4 x;
+    [[unroll]] for (uint j = 0u; j < 4u; j++) {
+        const uint k = b * 32u + i * 4u + j;
+        x[j] = k < p.k ? x1[at + k] : 0.0;
+    }
+    return x;
+}
+
+vec4 norm_load(uint b, uint i)
+{
+    if (!TAIL) return norm4[b * 8u + i];
+    vec4 w;
+    [[unroll]] for (uint j = 0u; j < 4u; j++) w[j] = norm1[min(b * 32u + i * 4u + j, p.k - 1u)]; // past k: x is 0
+    return w;
+}
+
+// Adds block b's products with w to the sums from first_sum on; in the first row of a block, squares, too.
+void add_block(uint b, uint col0, uint first_sum, bool first, vec4 w[8])
+{
+    [[unroll]] for (uint c = 0u; c < COLS; c++) {
+        const uint at = p.x_at + min(col0 + c, p.T - 1u) * p.k;
+        float sum = 0.0, squares = 0.0;
+        [[unroll]] for (uint i = 0u; i < 8u; i++) {
+            vec4 x = x_load(at, b, i);
+            if (NORM) {
+                if (first) squares += dot(x, x);
+                x *= norm_load(b, i);
             }
-    } else {
-        [[unroll]] for (uint i = 0u; i < 8u; i++) x[i] = x4[at / 4u + b * 8u + i];
+            sum += dot(w[i], x);
+        }
+        sums[first_sum + c] += sum;
+        if (NORM && first) sums[SQUARES + c] += squares;
     }
 }
 
-void y_store(uint col, uint row, float sum)
+// One lane's row of one matrix, all blocks.
+void add_lane_row(uint which, uint row, uint col0, uint n_blocks, uint k_padded)
 {
+    matrix = which;
+    const uint base = row_base(row, p.row_words);
+#ifdef SUPER
+    if (COLS == 1u) { // with more columns the weights are a smaller part, and the longer code costs more
+        for (uint s = 0u; s < n_blocks / SUPER; s++) {
+            const uvec4 head = head_load(base, s, k_padded);
+            for (uint j = 0u; j < SUPER; j++) {
+                vec4 w[8];
+                block_load_of(head, base, s * SUPER + j, k_padded, w);
+                add_block(s * SUPER + j, col0, which * COLS, which == 0u, w);
+            }
+        }
+        return;
+    }
+#endif
+    for (uint b = 0u; b < n_blocks; b++) {
+        vec4 w[8];
+        block_load(base, b, k_padded, w);
+        add_block(b, col0, which * COLS, which == 0u, w);
+    }
+}
+
+// NR rows of one matrix, one block.
+void add_shared_rows(uint which, uint row0, uint col0, uint b, uint k_padded)
+{
+    matrix = which;
+    [[unroll]] for (uint r = 0u; r < NR; r++) {
+        vec4 w[8];
+        // rows past the end (rows % NR) re-read the last one and are not stored
+        block_load(row_base(min(row0 + r, p.rows - 1u), p.row_words), b, k_padded, w);
+        add_block(b, col0, (which * NR + r) * COLS, which == 0u && r == 0u, w);
+    }
+}
+
+void store(uint row, uint col, uint r, uint c)
+{
+    const float scale = NORM ? 1.0 / sqrt(sums[SQUARES + c] / float(p.k) + p.eps) : 1.0;
+    float sum = scale * sums[r * COLS + c];
+    if (GATED) sum = sum / (1.0 + exp(min(-sum, 80.0))) * (scale * sums[(NR + r) * COLS + c]);
     const uint at = p.y_at + col * p.n + row;
     y[at] = p.add != 0u ? y[at] + sum : sum;
 }
 
-float sums[NR * COLS];
-
-void add_block(uint b, uint col0, uint first_sum, vec4 w[8])
+#ifdef REDUCE_SHARED
+void reduce_sums()
 {
-    [[unroll]] for (uint c = 0u; c < COLS; c++) {
-        vec4 x[8];
-        x_load(p.x_at + min(col0 + c, p.T - 1u) * p.k, b, x);
-        float sum = 0.0;
-        [[unroll]] for (uint i = 0u; i < 8u; i++) sum += dot(w[i], x[i]);
-        sums[first_sum + c] += sum;
+    [[unroll]] for (uint i = 0u; i < N_SUMS; i++) sums[i] = workgroup_sum(sums[i]);
+}
+#else
+shared float partial[(WG + 3u) / 4u * N_SUMS]; // no subgroup has less than 4 lanes
+
+void reduce_sums()
+{
+    [[unroll]] for (uint i = 0u; i < N_SUMS; i++) sums[i] = subgroupAdd(sums[i]);
+    if (gl_NumSubgroups == 1u) return;
+    if (subgroupElect())
+        [[unroll]] for (uint i = 0u; i < N_SUMS; i++) partial[gl_SubgroupID * N_SUMS + i] = sums[i];
+    barrier();
+    [[unroll]] for (uint i = 0u; i < N_SUMS; i++) {
+        sums[i] = partial[i];
+        for (uint s = 1u; s < gl_NumSubgroups; s++) sums[i] += partial[s * N_SUMS + i];
     }
 }
+#endif
 
 void main()
 {
@@ -57,39 +145,24 @@ void main()
     const uint col0 = gl_WorkGroupID.z * COLS;
     const uint k_padded = (p.k + 31u) & ~31u;
     const uint n_blocks = k_padded / 32u;
-    const uint first = LANE_ROWS ? 0u : gl_LocalInvocationIndex;
-    const uint stride = LANE_ROWS ? 1u : WG;
-    const uint n_rows = LANE_ROWS ? 1u : NR;
     const uint row0 = LANE_ROWS ? group * WG + gl_LocalInvocationIndex : group * NR;
     if (row0 >= p.rows) return;
 
-    [[unroll]] for (uint i = 0u; i < NR * COLS; i++) sums[i] = 0.0;
-#ifdef SUPER
-    if (LANE_ROWS && COLS == 1u) { // with more columns the weights are a smaller part, and the longer code costs more
-        const uint base = row_base(row0, p.row_words);
-        for (uint s = 0u; s < n_blocks / SUPER; s++) {
-            const uvec4 head = head_load(base, s, k_padded);
-            for (uint j = 0u; j < SUPER; j++) {
-                vec4 w[8];
-                block_load_of(head, base, s * SUPER + j, k_padded, w);
-                add_block(s * SUPER + j, col0, 0u, w);
-            }
-        }
-    } else
-#endif
-    for (uint b = first; b < n_blocks; b += stride) {
-        [[unroll]] for (uint r = 0u; r < n_rows; r++) {
-            vec4 w[8];
-            // rows past the end (rows % NR) re-read the last one and are not stored
-            block_load(row_base(min(row0 + r, p.rows - 1u), p.row_words), b, k_padded, w);
-            add_block(b, col0, r * COLS, w);
-        }
+    [[unroll]] for (uint i = 0u; i < N_SUMS; i++) sums[i] = 0.0;
+    if (LANE_ROWS) {
+        add_lane_row(0u, row0, col0, n_blocks, k_padded);
+        if (GATED) add_lane_row(1u, row0, col0, n_blocks, k_padded);
+        [[unroll]] for (uint c = 0u; c < COLS; c++)
+            if (col0 + c < p.T) store(row0, col0 + c, 0u, c);
+        return;
     }
-    [[unroll]] for (uint r = 0u; r < n_rows; r++)
-        [[unroll]] for (uint c = 0u; c < COLS; c++) {
-            float sum = sums[r * COLS + c];
-            if (!LANE_ROWS) sum = workgroup_sum(sum);
-            if (row0 + r < p.rows && col0 + c < p.T && (LANE_ROWS || gl_LocalInvocationIndex == 0u))
-                y_store(col0 + c, row0 + r, sum);
-        }
+    for (uint b = gl_LocalInvocationIndex; b < n_blocks; b += WG) {
+        add_shared_rows(0u, row0, col0, b, k_padded);
+        if (GATED) add_shared_rows(1u, row0, col0, b, k_padded);
+    }
+    reduce_sums();
+    [[unroll]] for (uint r = 0u; r < NR; r++)
+        [[unroll]] for (uint c = 0u; c < COLS; c++)
+            if (gl_LocalInvocationIndex == (r * COLS + c) % WG && row0 + r < p.rows && col0 + c < p.T)
+                store(row0 + r, col0 + c, r, c);
 }

@@ -24,6 +24,7 @@
 #define PUSH_ATTENTION 1
 #define PUSH_SWIGLU 1
 #define PUSH_PEAK 1
+#define PUSH_SAMPLE 1
 #endif
 
 #ifdef PUSH_EMBED
@@ -51,7 +52,9 @@ PUSH_BEGIN(matmul)
     U32 T;         /* tokens */
     U32 groups_x;  /* workgroups a line of the grid */
     U32 add;       /* 1: y += */
-    U32 address_lo, address_hi; /* of the part, where weights are reached by address */
+    U32 address_lo, address_hi;   /* of the part, where weights are reached by address */
+    U32 address2_lo, address2_hi; /* of the second matrix's */
+    F32 eps;                      /* of the norm */
     U32 x_words, x_tokens; /* of rounded x: words a token, tokens (round_*.comp); x_at is then where its scales begin */
 PUSH_END
 #endif
@@ -94,6 +97,13 @@ PUSH_END
 #ifdef PUSH_SWIGLU
 PUSH_BEGIN(swiglu)
     U32 n;
+PUSH_END
+#endif
+
+#ifdef PUSH_SAMPLE
+PUSH_BEGIN(sample)
+    U32 n;             /* logits or candidates of this pass */
+    U32 in_at, out_at; /* candidates of scratch where it reads and writes */
 PUSH_END
 #endif
 

@@ -54,12 +54,12 @@ static enum pumice_status capture_op(struct plan *p, const struct op *op)
 
 static const struct backend_calls capture_calls = {.record = capture_op};
 
-static enum pumice_status capture(struct rig *r, uint32_t T, struct kv *kv, struct buf logits, struct capture *c)
+static enum pumice_status capture(struct rig *r, uint32_t T, struct kv *kv, struct capture *c)
 {
     c->base.calls = &capture_calls;
     c->plan.backend = &c->base;
     c->n = 0;
-    return forward(&c->plan, &r->engine->model->h, &r->engine->weights, &r->engine->activations, kv, logits, T);
+    return forward(&c->plan, &r->engine->model->h, &r->engine->weights, &r->engine->activations, kv, T);
 }
 
 static enum pumice_status run_one(struct backend *b, const struct op *op)
@@ -75,14 +75,56 @@ fail:
     return st;
 }
 
-static bool rotates(const struct op *op) { return op->kind == OP_QK_NORM_ROPE_KV || op->kind == OP_BIAS_ROPE_KV; }
+struct output {
+    struct buf buf;
+    uint64_t n; /* floats */
+};
+
+/* What an op writes that is a result; returns how many. */
+static size_t outputs_of(const struct op *op, struct output *out)
+{
+    const uint64_t T = MAX(op->T, 1u);
+    switch (op->kind) {
+    case OP_NORM_MATMULS:
+        out[0] = (struct output){op->y, T * op->w->n};
+        if (op->w2) out[1] = (struct output){op->y2, T * op->w2->n};
+        if (op->w3) out[2] = (struct output){op->y3, T * op->w3->n};
+        return op->w3 ? 3 : op->w2 ? 2 : 1;
+    case OP_MATMUL:
+    case OP_NORM_GATE_UP: out[0] = (struct output){op->y, T * op->w->n}; return 1;
+    case OP_QK_NORM_ROPE_KV:
+    case OP_BIAS_ROPE_KV: out[0] = (struct output){op->x, T * op->H * op->E}; return 1;
+    case OP_ATTENTION: out[0] = (struct output){op->y, T * op->H * op->E}; return 1;
+    case OP_COPY: out[0] = (struct output){op->y, op->x.bytes / 4}; return 1;
+    default: out[0] = (struct output){op->y, T * op->D}; return 1;
+    }
+}
+
+static double compare_outputs(struct rig *r, const struct op *mine, const struct op *want)
+{
+    struct output out[2][3];
+    double worst = 0;
+    const size_t n_outputs = outputs_of(mine, out[0]);
+    outputs_of(want, out[1]);
+    for (size_t i = 0; i < n_outputs; i++) {
+        const uint64_t n = out[0][i].n;
+        float *values[2] = {mem_calloc(n, 4), mem_calloc(n, 4)};
+        for (int s = 0; s < 2; s++) {
+            struct backend *b = r[s].engine->backend;
+            CHECK(b->calls->buffer_read(b, out[s][i].buf, 0, values[s], n * 4) == PUMICE_OK, "%s", pumice_error());
+        }
+        worst = MAX(worst, nmse(values[0], values[1], n));
+        mem_free(values[0]);
+        mem_free(values[1]);
+    }
+    return worst;
+}
 
 static void test_layers_of(uint32_t type, uint32_t T)
 {
     struct rig r[2];
     static struct capture c[2];
     struct kv kv[2] = {0};
-    struct buf logits[2] = {{0}};
     const char *devices[2] = {gpu_name, "reference"};
     double worst = 0, last = 0;
     const char *where = "";
@@ -92,8 +134,7 @@ static void test_layers_of(uint32_t type, uint32_t T)
         ok = rig_open(&r[s], type, devices[s]) == PUMICE_OK;
         struct backend *b = ok ? r[s].engine->backend : NULL;
         ok = ok && kv_create(b, &r[s].model->h, 64, kv_type, &kv[s]) == PUMICE_OK;
-        ok = ok && b->calls->buffer_create(b, MEM_READBACK, r[s].model->h.V * 4ull, "logits", &logits[s]) == PUMICE_OK;
-        ok = ok && capture(&r[s], T, &kv[s], logits[s], &c[s]) == PUMICE_OK;
+        ok = ok && capture(&r[s], T, &kv[s], &c[s]) == PUMICE_OK;
         if (!CHECK(ok, "%s", pumice_error())) break;
         struct step *step = b->calls->buffer_host(b, r[s].engine->activations.step);
         *step = (struct step){.n_tokens = T};
@@ -102,24 +143,13 @@ static void test_layers_of(uint32_t type, uint32_t T)
     ok = ok && CHECK(c[0].n == c[1].n, "the two sides record different ops");
     for (uint32_t i = 0; ok && i < c[0].n; i++) {
         const struct op *op = &c[0].ops[i];
-        const uint64_t width = op->kind == OP_MATMUL ? op->w->n : rotates(op) || op->kind == OP_ATTENTION
-                               ? (uint64_t)op->H * op->E : op->kind == OP_COPY ? op->x.bytes / 4 : op->D;
-        const uint64_t n = width * MAX(op->T, 1u);
-        float *values[2] = {mem_calloc(n, 4), mem_calloc(n, 4)};
-        for (int s = 0; s < 2 && ok; s++) {
-            struct backend *b = r[s].engine->backend;
-            const struct op *mine = &c[s].ops[i];
-            ok = run_one(b, mine) == PUMICE_OK &&
-                 b->calls->buffer_read(b, rotates(op) ? mine->x : mine->y, 0, values[s], n * 4) == PUMICE_OK;
-            CHECK(ok, "%s: %s", op->label, pumice_error());
-        }
+        for (int s = 0; s < 2 && ok; s++)
+            ok = CHECK(run_one(r[s].engine->backend, &c[s].ops[i]) == PUMICE_OK, "%s: %s", op->label, pumice_error());
         if (ok) {
-            last = nmse(values[0], values[1], n);
+            last = compare_outputs(r, op, &c[1].ops[i]);
             CHECK(last < 1e-6, "%s %s T=%u: %s differs by %.3g", rig_arch_names[rig_arch], gguf_type(type)->name, T, op->label, last);
             if (!(last <= worst)) worst = last, where = op->label;
         }
-        mem_free(values[0]);
-        mem_free(values[1]);
     }
     printf("%s %-5s T=%-3u largest nmse after an op %.2g (%s), of the logits %.2g\n", rig_arch_names[rig_arch],
            gguf_type(type)->name, T, worst, where, last);
@@ -138,6 +168,43 @@ static void test_layers(void)
     test_layers_of(GGUF_T_Q8_0, 1);
     test_layers_of(GGUF_T_Q4_K, 13);
     kv_type = PUMICE_KV_F16;
+}
+
+/* --- a GPU's kernels: this driver with the tuning of a GPU -------------------------------------------------------------- */
+
+static void hook_gpu(struct device *d) { d->physical.limits.software = false; }
+
+static void test_gpu_layers(void)
+{
+    device_hook = hook_gpu;
+    for (size_t i = 0; i < COUNT_OF(types); i++) test_layers_of(types[i], 1 + (uint32_t)i % 4);
+    test_layers_of(GGUF_T_Q4_K, 40);
+    device_hook = NULL;
+}
+
+/* One token takes six steps a layer that wait for each other; the output head comes after. */
+static void test_barriers(void)
+{
+    struct rig r;
+    struct kv kv = {0};
+    struct plan *p = NULL;
+    device_hook = hook_gpu;
+    REQUIRE(rig_open(&r, GGUF_T_Q4_K, gpu_name) == PUMICE_OK, "%s", pumice_error());
+    struct backend *b = r.engine->backend;
+    const struct hparams *h = &r.model->h;
+    bool ok = kv_create(b, h, 64, kv_type, &kv) == PUMICE_OK;
+    ok = ok && b->calls->plan_begin(b, "barriers", &p) == PUMICE_OK;
+    ok = ok && forward(p, h, &r.engine->weights, &r.engine->activations, &kv, 1) == PUMICE_OK;
+    ok = ok && b->calls->plan_end(p) == PUMICE_OK;
+    if (CHECK(ok, "%s", pumice_error())) {
+        const uint32_t n = ((struct gpu_plan *)p)->recorder.n_barriers;
+        CHECK(n <= 6 * h->n_layers + 1, "%u barriers for one token and %u layers", n, h->n_layers);
+        printf("%s: %u barriers for one token and %u layers\n", rig_arch_names[rig_arch], n, h->n_layers);
+    }
+    b->calls->plan_destroy(p);
+    kv_destroy(&kv);
+    rig_close(&r);
+    device_hook = NULL;
 }
 
 /* --- one session ------------------------------------------------------------------------------------------------------------- */
@@ -544,7 +611,8 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(void);
         bool every_arch;
-    } tests[] = {{"layers", test_layers, true},  {"session", test_session, true},    {"save", test_save, true},
+    } tests[] = {{"layers", test_layers, true},  {"gpu layers", test_gpu_layers, true},
+                 {"barriers", test_barriers, true}, {"session", test_session, true},    {"save", test_save, true},
                  {"small", test_small_device, true}, {"variants", test_variants, true}, {"memory", test_memory, false}, {"lost", test_lost, false},
                  {"failures", test_failures, false}, {"cache", test_cache, false},
                  {"fit", test_fit, false},            {"first", test_first_use, false}};

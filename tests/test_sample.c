@@ -2,6 +2,7 @@
 #include "check.h"
 #include "platform.h"
 #include "pumice.h"
+#include "sample.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -108,6 +109,70 @@ static void test_distributions(void)
         }
 }
 
+/* The integer weights are e^-(distance / temperature) of 2^30 within their rounding and that of two float operations. */
+static void test_weights(void)
+{
+    const float temperatures[] = {0.01f, 0.3f, 0.7f, 1, 1.7f, 100};
+    double worst = 0;
+    for (size_t t = 0; t < COUNT_OF(temperatures); t++) {
+        const struct pumice_sampling s = {.temperature = temperatures[t], .top_p = 1};
+        struct draws d;
+        uint32_t last = 1u << 30;
+        sample_setup(&s, &d);
+        for (int i = 0; i < 40000; i++) {
+            const float best = 17.25f, logit = best - (float)i * 0.0007f * temperatures[t];
+            const double distance = ((double)best - (double)logit) / (double)temperatures[t], want = exp(-distance) * 0x1p30;
+            const uint32_t w = sample_weight(&d, best, logit);
+            const double limit = 1 + want * (0x1p-26 + distance * 0x1p-23);
+            CHECK(fabs((double)w - want) <= limit, "weight of %g at temperature %g: %u, want %.1f", (double)logit,
+                  (double)temperatures[t], w, want);
+            CHECK(w <= last + 1, "weights fall with the logit");
+            worst = fmax(worst, fabs((double)w - want) / limit);
+            last = w;
+        }
+    }
+    printf("largest error of a weight: %.2f of what is allowed\n", worst);
+    CHECK(worst > 0.1, "the limit says something: %.3f", worst);
+    struct draws d;
+    sample_setup(&(struct pumice_sampling){.temperature = 1e-45f, .top_p = 1}, &d);
+    CHECK(sample_weight(&d, 1, 1) == 1u << 30 && sample_weight(&d, 1, 0.5f) == 0, "hardly any temperature is greedy");
+    CHECK(sample_weight(&d, INFINITY, 0) == 0 && sample_weight(&d, 0, -INFINITY) == 0, "infinitely far");
+    sample_setup(&(struct pumice_sampling){.temperature = 1, .top_p = 0.5f, .min_p = 2}, &d);
+    CHECK(d.top_p == 1u << 30 && d.min_weight == 1u << 30, "fractions of 2^31 and 2^30");
+    sample_setup(&(struct pumice_sampling){.temperature = 1, .top_p = NAN, .min_p = -1}, &d);
+    CHECK(d.top_p == 0 && d.min_weight == 0, "what is no fraction is 0");
+}
+
+/* What a uniform number picks, against running sums in double: 256 numbers over flat, even and peaked logits. */
+static void test_against_double(void)
+{
+    enum { N = 4096 };
+    static float logits[N];
+    static struct candidate c[N];
+    uint64_t state = 5;
+    int n_far = 0;
+    for (int kind = 0; kind < 3; kind++) {
+        const struct pumice_sampling s = {.temperature = 0.9f, .top_p = 1};
+        struct draws d;
+        double all = 0;
+        for (int i = 0; i < N; i++) {
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            logits[i] = kind == 0 ? 1.0f : (float)(state >> 40) * (kind == 1 ? 0x1p-23f : 0x1p-20f);
+            all += exp((double)logits[i] / (double)s.temperature);
+        }
+        sample_setup(&s, &d);
+        for (uint32_t u = 0; u < 256; u++) {
+            const uint32_t id = sample_draw(&d, u << 24, logits, N, 0, c);
+            double before = 0;
+            for (int i = 0; i < N; i++)
+                if (logits[i] > logits[id] || (logits[i] == logits[id] && i < (int)id)) before += exp((double)logits[i] / (double)s.temperature);
+            const double own = exp((double)logits[id] / (double)s.temperature), at = (double)u / 256 * all;
+            n_far += at < before - 1e-6 * all || at > before + own + 1e-6 * all;
+        }
+    }
+    CHECK(n_far == 0, "%d of 768 draws are not what the double softmax says", n_far);
+}
+
 static void test_repeatable(void)
 {
     const float logits[] = {0, 0, 0, 0, 0, 0, 0, 0};
@@ -147,6 +212,8 @@ int main(void)
 {
     test_greedy();
     test_broken();
+    test_weights();
+    test_against_double();
     test_distributions();
     test_repeatable();
     test_large();

@@ -243,6 +243,7 @@ static enum pumice_status record(struct plan *base, const struct op *op)
     enum pumice_status st = PUMICE_OK;
     struct cpu_plan *p = (struct cpu_plan *)base;
     struct cpu_backend *b = cpu_of(base->backend);
+    if (op->kind == OP_NORM_MATMULS || op->kind == OP_NORM_GATE_UP) return op_expand(base, op);
     if ((op->kind == OP_ATTENTION || op->kind == OP_QK_NORM_ROPE_KV || op->kind == OP_BIAS_ROPE_KV) &&
         (op->E > CPU_MAX_HEAD || op->E % 2 || !op->E))
         return err_set(PUMICE_UNSUPPORTED, "heads of %u elements; pumice can do even numbers up to %d", op->E, CPU_MAX_HEAD);
@@ -293,6 +294,22 @@ static enum pumice_status plan_run(struct plan *base)
             if (trace_on()) trace_op(op->label ? op->label : op_kind_name(op->kind), start + j * (ns / n), ns / n);
         }
     }
+    return PUMICE_OK;
+}
+
+static enum pumice_status plan_start(struct plan *p, uint32_t n, uint64_t *ticket)
+{
+    enum pumice_status st = PUMICE_OK;
+    *ticket = 0;
+    for (uint32_t i = 0; i < n; i++) TRY(plan_run(p));
+fail:
+    return st;
+}
+
+static enum pumice_status plan_wait(struct backend *b, uint64_t ticket)
+{
+    (void)b;
+    (void)ticket;
     return PUMICE_OK;
 }
 
@@ -377,7 +394,7 @@ static bool has_arithmetic(const struct backend *b, enum arithmetic a)
 static const struct backend_calls calls = {
     .destroy = destroy, .buffer_create = buffer_create, .buffer_destroy = buffer_destroy, .buffer_write = buffer_write,
     .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
-    .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_run = plan_run, .plan_destroy = plan_destroy,
+    .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_start = plan_start, .plan_wait = plan_wait, .plan_run = plan_run, .plan_destroy = plan_destroy,
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens,
     .variant = variant, .has_arithmetic = has_arithmetic, .round_input = round_input,
     .weight_bytes = weight_bytes};

@@ -201,8 +201,8 @@ static void peak(void *user, uint32_t thread, uint64_t begin, uint64_t end)
         int32_t bits;
         double sum = 0;
         memcpy(&bits, &x[i], sizeof bits);
-        if (j->op->arithmetic == ARITHMETIC_INT8) y[i] = peak_dot(bits, j->op->C);
-        if (j->op->arithmetic == ARITHMETIC_MATRIX) y[i] = peak_matrix(x[0], j->op->C);
+        if (j->op->arithmetic == ARITHMETIC_INT8) y[i] = peak_dot(bits, j->op->rounds);
+        if (j->op->arithmetic == ARITHMETIC_MATRIX) y[i] = peak_matrix(x[0], j->op->rounds);
         if (j->op->arithmetic != ARITHMETIC_F32 && j->op->arithmetic != ARITHMETIC_F16) continue;
         for (int c = 0; c < 8; c++) {
             double a = (double)x[i] + c;
@@ -211,6 +211,16 @@ static void peak(void *user, uint32_t thread, uint64_t begin, uint64_t end)
         }
         y[i] = (float)sum;
     }
+}
+
+/* Not shared among threads: one pass over the logits, with a heap of top_k candidates. */
+static void sample(const struct cpu_backend *b, const struct op *op, struct step *step)
+{
+    struct draws *d = cpu_host(b, op->y);
+    const uint32_t at = d->n++ % SAMPLE_RING;
+    d->ids[at] = sample_draw(d, d->uniform[at], cpu_host(b, op->x), op->D, op->top_k, cpu_host(b, op->z));
+    step->past++;
+    step->tokens[0] = d->ids[at];
 }
 
 void cpu_run_reference(struct cpu_backend *b, const struct op *op)
@@ -226,6 +236,9 @@ void cpu_run_reference(struct cpu_backend *b, const struct op *op)
     case OP_SWIGLU: pool_run(b->pool, (uint64_t)op->T * op->D, 1024, swiglu, &job); break;
     case OP_PEAK: pool_run(b->pool, op->D, 16, peak, &job); break;
     case OP_COPY: memcpy(cpu_host(b, op->y), cpu_host(b, op->x), (size_t)op->x.bytes); break;
+    case OP_SAMPLE: sample(b, op, cpu_host(b, op->step)); break;
+    case OP_NORM_MATMULS:
+    case OP_NORM_GATE_UP: /* expanded when they are recorded */
     case OP_N_KINDS: break;
     }
 }

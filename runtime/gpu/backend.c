@@ -21,12 +21,12 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
     const uint32_t lanes = subgroup < 8 ? 4 : subgroup < 16 ? 8 : 16; /* of software: one vector register */
     const struct gpu_tuning software = {.name = "lane per row", .layout = {lanes, 2}, .lane_rows = true, .lanes = lanes,
                                         .rows = 1, .max_cols = 8, .norm_lanes = lanes, .head_lanes = lanes,
-                                        .attention_lanes = lanes, .shared_reduce = !l->subgroup_arithmetic};
+                                        .attention_lanes = lanes, .sample_lanes = 64, .sample_items = 16, .shared_reduce = !l->subgroup_arithmetic};
     const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {1, 4}, .lanes = MAX(32u, subgroup), .rows = 2,
-                                   .max_cols = 8, .matmul_from = 9, .norm_lanes = 128, .head_lanes = 64,
+                                   .max_cols = 8, .matmul_from = 9, .fold_norm = true, .fuse_gate = true, .norm_lanes = 128, .head_lanes = 64,
                                    .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic,
                                    .split_slices = 64, .split_lanes = 128, .split_join = true,
-                                   .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 128, .tile_shared_bytes = 48 << 10,
+                                   .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 128, .tile_shared_bytes = 48 << 10, .sample_lanes = 256, .sample_items = 8,
                                    .family = l->features.matrix.m ? MATMUL_MATRIX
                                              : l->features.dot_accelerated && can_dot(l) ? MATMUL_DOT : MATMUL_TILED};
     return l->software ? software : gpu;
@@ -41,22 +41,23 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
     const struct gpu_tuning share = {.name = "share", .layout = {1, 4}, .lanes = 32, .rows = 2, .max_cols = 8, .norm_lanes = 128,
                                      .head_lanes = 64, .attention_lanes = 64, .split_slices = 64, .split_lanes = 128,
                                      .split_join = true, .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 128,
-                                     .tile_shared_bytes = 48 << 10};
+                                     .tile_shared_bytes = 48 << 10, .sample_lanes = 256, .sample_items = 8,
+                                     .shared_reduce = !l->subgroup_arithmetic};
     *t = share;
     switch (i) {
     case 0: *t = tuning_for(l); return true;
-    case 1: t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 2: t->name = "share+shared"; t->shared_reduce = true; t->lanes = 64; t->rows = 1; t->attention_lanes = 32;
-            t->split_lanes = 64; t->split_slices = 7; t->split_join = false; t->tile_from = 3; t->tile_lanes = 64;
-            t->tile_shared_bytes = 16 << 10; return true;
-    case 3: t->name = "tiled"; t->matmul_from = t->tile_from = 1; t->tile_shared_bytes = 16 << 10; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 1: t->fold_norm = t->fuse_gate = true; return true;
+    case 2: t->name = "share+shared"; t->shared_reduce = true; t->lanes = 64; t->rows = 1; t->attention_lanes = 32; t->fold_norm = true;
+            t->sample_lanes = 128; t->sample_items = 8; t->split_lanes = 64; t->split_slices = 7; t->split_join = false;
+            t->tile_from = 3; t->tile_lanes = 64; t->tile_shared_bytes = 16 << 10; return true;
+    case 3: t->name = "tiled"; t->matmul_from = t->tile_from = 1; t->tile_shared_bytes = 16 << 10; return true;
     case 4: t->name = "lane rows 8x2"; t->lane_rows = true; t->layout = (struct layout){8, 2}; t->lanes = 8;
-            t->split_slices = t->tile_from = 0;
-            t->shared_reduce = !l->subgroup_arithmetic; return true;
+            t->fold_norm = t->fuse_gate = true; t->split_slices = t->tile_from = 0; return true;
     case 5: t->name = "lane rows 16x4"; t->lane_rows = true; t->layout = (struct layout){16, 4}; t->lanes = 32; t->max_cols = 4;
             t->shared_reduce = true; t->norm_lanes = 24; t->head_lanes = 20; t->attention_lanes = 12;
-            t->split_slices = t->tile_from = 0; return true;
-    case 6: t->name = "lane rows 4x1 address"; t->lane_rows = true; t->split_join = false; t->tile_from = 0; t->layout = (struct layout){4, 1}; t->lanes = 8;
+            t->sample_lanes = 24; t->sample_items = 43; t->split_slices = t->tile_from = 0; return true;
+    case 6: t->name = "lane rows 4x1 address"; t->fuse_gate = true; t->lane_rows = true; t->split_join = false; t->tile_from = 0;
+            t->layout = (struct layout){4, 1}; t->lanes = 8;
             t->by_address = l->buffer_address; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){8, 2};
             t->shared_reduce = !l->subgroup_arithmetic; return true;
@@ -164,6 +165,7 @@ static enum pumice_status record(struct plan *p, const struct op *op)
 {
     enum pumice_status st = PUMICE_OK;
     struct gpu_plan *plan = (struct gpu_plan *)p;
+    if (!gpu_fuses(gpu_of(p->backend), op)) return op_expand(p, op);
     TRY(keep_op(plan, op));
     TRY(gpu_record(gpu_of(p->backend), &plan->recorder, op));
 fail:
@@ -228,6 +230,7 @@ static void trace_ops(struct gpu_backend *g, const struct gpu_plan *plan)
     }
 }
 
+/* One run in submissions that suit the device's pace, waited for. */
 static enum pumice_status plan_run(struct plan *p)
 {
     enum pumice_status st = PUMICE_OK;
@@ -238,6 +241,20 @@ static enum pumice_status plan_run(struct plan *p)
 fail:
     return st;
 }
+
+/* A single run may take long, and timestamps are written over by the next run: those are waited for. */
+static enum pumice_status plan_start(struct plan *p, uint32_t n, uint64_t *ticket)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct gpu_plan *plan = (struct gpu_plan *)p;
+    if (n > 1 && !plan->ticks) return recorder_start(&plan->recorder, n, ticket);
+    for (uint32_t i = 0; i < n; i++) TRY(plan_run(p));
+    *ticket = gpu_of(p->backend)->device.timeline_value;
+fail:
+    return st;
+}
+
+static enum pumice_status plan_wait(struct backend *b, uint64_t ticket) { return queue_wait(&gpu_of(b)->device, ticket); }
 
 static void perf(const struct backend *b, struct pumice_perf_row *rows, size_t *n)
 {
@@ -322,7 +339,8 @@ static bool rounds_weights(const struct backend *b, uint32_t type, uint32_t T)
 static const struct backend_calls calls = {
     .destroy = destroy, .buffer_create = buffer_create, .buffer_destroy = buffer_destroy, .buffer_write = buffer_write,
     .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
-    .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_run = plan_run, .plan_destroy = plan_destroy,
+    .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_start = plan_start, .plan_wait = plan_wait,
+    .plan_run = plan_run, .plan_destroy = plan_destroy,
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens, .variant = variant,
     .identity = identity, .memory = backend_memory, .weight_bytes = weight_bytes, .has_arithmetic = has_arithmetic,
     .arithmetic_of = arithmetic_of, .round_input = round_input,

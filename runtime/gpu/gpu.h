@@ -17,6 +17,8 @@ struct gpu_tuning {
     enum matmul_family family; /* of the tiled matmul, where the weight's type has a kernel of it */
     uint32_t max_rows;      /* a workgroup, of those families; 0 = as suits T */
     bool by_address;        /* weights by address rather than by binding */
+    bool fold_norm;         /* matvec: RMSNorm inside, not a step of its own */
+    bool fuse_gate;         /* matvec: gate, up and SwiGLU in one kernel */
     bool shared_reduce;     /* reductions through shared memory */
     uint32_t norm_lanes, head_lanes, attention_lanes;
     uint32_t split_slices;  /* attention of few tokens: workgroups that share the length; 0 = never shared */
@@ -25,6 +27,7 @@ struct gpu_tuning {
     uint32_t tile_from;     /* tokens from which on attention is tiled; 0 = never */
     uint32_t tile_lanes;    /* 64 or 128 */
     uint32_t tile_shared_bytes; /* shared memory it may take */
+    uint32_t sample_lanes, sample_items; /* a slice of the logits: their product, at least 1024 */
 };
 
 /* Rows row0 .. row0 + n - 1 of a weight, packed in one range. */
@@ -68,7 +71,7 @@ struct gpu_plan {
     uint64_t *ticks;
 };
 
-/* One recorder an op (ops.c): dispatches for one call. */
+/* One recorder an op (ops.c): dispatches for one call that gpu_fuses. */
 enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const struct op *op);
 /* KV heads g0 .. g0 + n_g - 1 of an op's caches, as many as a binding holds (attention.c). Set g0 before. Fails UNSUPPORTED
  * when it does not hold one. */
@@ -78,6 +81,8 @@ struct kv_window {
 };
 enum pumice_status gpu_kv_window(const struct gpu_backend *g, const struct op *op, struct kv_window *w);
 enum pumice_status gpu_record_attention(struct gpu_backend *g, struct recorder *r, const struct op *op);
+/* Whether there are kernels for the op as a whole, as tuned; otherwise op_expand is the way. */
+bool gpu_fuses(const struct gpu_backend *g, const struct op *op);
 /* Uploads (and packs) a tensor in parts (weights.c). */
 enum pumice_status gpu_weight_create(struct gpu_backend *g, const struct weight_source *src, struct weight *out);
 /* What that will take on the device. */

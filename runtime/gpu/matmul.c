@@ -120,9 +120,9 @@ enum pumice_status matmul_round_input(struct gpu_backend *g, const struct weight
     TRY(recorder_init(&r, &g->device, &g->memory, false));
     TRY(recorder_op_begin(&r, "round"));
     TRY(round_rows(g, &r, family, from, 0, n_rows, w->k));
-    TRY(recorder_op_end(&r));
+    TRY(recorder_op_end(&r, &(struct op){.kind = OP_COPY, .label = "round", .x = from, .y = from}));
     TRY(recorder_finish(&r));
-    TRY(recorder_run(&r, NULL));
+    TRY(recorder_run(&r, 0, NULL, NULL));
     const struct buf to = r.rounded.bufs[0];
     words = mem_alloc((size_t)to.bytes);
     if (!words) TRY(err_memory("rounded activations", to.bytes));

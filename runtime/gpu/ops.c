@@ -1,31 +1,9 @@
 /* ops: one recorder an op: kernel, specialization constants, bindings, push constants, grid.
  *
  * Formulas and shapes are in ops.h; mapping and numerics at the head of each shader. */
-#include "gpu.h"
-
-#include "../../shaders/push.h"
+#include "recorders.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
-
-static struct binding in(struct buf b) { return (struct binding){.buf = b}; }
-static struct binding out(struct buf b) { return (struct binding){.buf = b, .write = true}; }
-
-/* kernel[_suffix][_bda|_shared] */
-static void kernel_name(char *name, size_t bytes, const char *kernel, const char *suffix, const char *variant)
-{
-    snprintf(name, bytes, "%s%s%s%s", kernel, suffix[0] ? "_" : "", suffix, variant);
-}
-
-static uint32_t groups(uint64_t n, uint64_t each) { return (uint32_t)((n + each - 1) / each); }
-
-/* Spreads n workgroups over x and y, since x may be limited to 65,535. */
-static void grid(const struct gpu_backend *g, uint32_t n, uint32_t *x, uint32_t *y)
-{
-    *x = MIN(n, MIN(g->device.physical.limits.max_groups_x, 65535u));
-    *y = groups(n, *x);
-}
 
 static enum pumice_status embed(struct gpu_backend *g, struct recorder *r, const struct op *op)
 {
@@ -47,7 +25,7 @@ fail:
     return st;
 }
 
-static enum pumice_status rms_norm(struct gpu_backend *g, struct recorder *r, const struct op *op)
+enum pumice_status gpu_rms_norm(struct gpu_backend *g, struct recorder *r, const struct op *op)
 {
     enum pumice_status st = PUMICE_OK;
     const struct rms_norm_push push = {.D = op->w->k, .eps = op->eps};
@@ -60,33 +38,19 @@ fail:
     return st;
 }
 
-/* Columns a workgroup: as many as allowed, but evenly spread, since those past T are computed and thrown away. */
-static uint32_t columns(const struct gpu_tuning *t, uint32_t T)
-{
-    return groups(T, groups(T, t->max_cols));
-}
-
-/* matvec and matmul differ in kernel, constants and grid only. */
-static enum pumice_status matmul_part(struct gpu_backend *g, struct recorder *r, const struct op *op,
-                                      const struct weight_part *part, bool tiled)
+/* The tiled product of one part. */
+static enum pumice_status matmul_part(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct weight_part *part)
 {
     enum pumice_status st = PUMICE_OK;
-    const struct gpu_tuning *t = &g->tuning;
-    const uint32_t k = op->w->k, cols = columns(t, op->T);
-    const uint32_t rows_a_group = tiled ? 64 : t->lane_rows ? t->lanes : t->rows;
-    const uint32_t spec[] = {tiled ? 128 : t->lanes, part->layout.rows, part->layout.vec, t->lane_rows, t->lane_rows ? 1 : t->rows,
-                             cols, k % 32 != 0};
-    const VkDeviceAddress address = g->memory.blocks[part->buf.memory].address + part->buf.offset;
-    struct matmul_push push = {.rows = part->n, .k = k, .row_words = (uint32_t)layout_row_words(op->w->type, k),
-                               .x_at = op->x_row * k, .y_at = part->row0, .n = op->w->n, .T = op->T, .add = op->add,
-                               .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32)};
+    const uint32_t k = op->w->k;
+    const uint32_t spec[] = {128, part->layout.rows, part->layout.vec, 0, 1, 1, k % 32 != 0};
+    struct matmul_push push = matmul_push_of(g, op, op->w, part);
     struct dispatch d = {.bindings = {in(part->buf), in(op->x), out(op->y)}, .push = &push};
     char name[64];
-    kernel_name(name, sizeof name, tiled ? "matmul" : "matvec", layout_suffix(op->w->type),
-                t->by_address ? "_bda" : t->shared_reduce && !tiled ? "_shared" : "");
-    grid(g, groups(part->n, rows_a_group), &push.groups_x, &d.groups[1]);
+    kernel_name(name, sizeof name, "matmul", layout_suffix(op->w->type), g->tuning.by_address ? "_bda" : "");
+    grid(g, groups(part->n, 64), &push.groups_x, &d.groups[1]);
     d.groups[0] = push.groups_x;
-    d.groups[2] = groups(op->T, tiled ? 32 : cols);
+    d.groups[2] = groups(op->T, 32);
     TRY(pipeline_get(&g->pipelines, name, 3, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
     TRY(recorder_dispatch(r, &d));
 fail:
@@ -96,10 +60,10 @@ fail:
 static enum pumice_status matmul(struct gpu_backend *g, struct recorder *r, const struct op *op)
 {
     enum pumice_status st = PUMICE_OK;
-    const bool tiled = g->tuning.matmul_from && op->T >= g->tuning.matmul_from;
+    if (gpu_matvec_suits(g, op->T)) return gpu_matvec(g, r, op);
     const enum matmul_family family = matmul_family_for(g, op->w->type, op->T);
     if (family != MATMUL_TILED) return matmul_rounded_record(g, r, op, family);
-    for (uint32_t i = 0; i < op->w->n_parts; i++) TRY(matmul_part(g, r, op, &op->w->parts[i], tiled));
+    for (uint32_t i = 0; i < op->w->n_parts; i++) TRY(matmul_part(g, r, op, &op->w->parts[i]));
 fail:
     return st;
 }
@@ -222,12 +186,15 @@ enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const s
     TRY(recorder_op_begin(r, op->label ? op->label : op_kind_name(op->kind)));
     switch (op->kind) {
     case OP_EMBED: TRY(embed(g, r, op)); break;
-    case OP_RMS_NORM: TRY(rms_norm(g, r, op)); break;
+    case OP_RMS_NORM: TRY(gpu_rms_norm(g, r, op)); break;
     case OP_MATMUL: TRY(matmul(g, r, op)); break;
+    case OP_NORM_MATMULS: TRY(gpu_norm_matvecs(g, r, op)); break;
+    case OP_NORM_GATE_UP: TRY(gpu_norm_gate_up(g, r, op)); break;
     case OP_QK_NORM_ROPE_KV: TRY(qk_norm_rope_kv(g, r, op)); break;
     case OP_BIAS_ROPE_KV: TRY(bias_rope_kv(g, r, op)); break;
     case OP_ATTENTION: TRY(gpu_record_attention(g, r, op)); break;
     case OP_SWIGLU: TRY(swiglu(g, r, op)); break;
+    case OP_SAMPLE: TRY(gpu_sample(g, r, op)); break;
     case OP_PEAK: TRY(peak(g, r, op)); break;
     case OP_COPY: TRY(recorder_copy(r, op->x, op->y, op->x.bytes)); break;
     case OP_N_KINDS: break;

@@ -63,7 +63,8 @@ static enum pumice_status command_begin(struct recorder *r)
     const VkCommandBufferAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                                   .commandPool = r->command_pool,
                                                   .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY, .commandBufferCount = 1};
-    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                            .flags = VK_COMMAND_BUFFER_USAGE_SIMULTANEOUS_USE_BIT};
     VK_TRY(d->vk.AllocateCommandBuffers(d->handle, &allocate, &r->commands[r->n_pieces]));
     VK_TRY(d->vk.BeginCommandBuffer(r->commands[r->n_pieces], &begin));
     r->works[r->n_pieces++] = (struct work){0};
@@ -106,7 +107,7 @@ static void barrier(struct recorder *r)
 }
 
 /* Inserts a barrier when what comes next touches what came before, then remembers the ranges. A plan's first command
- * needs none: the wait at the end of the run before it ordered everything. */
+ * needs none: the barrier at the end of the run before it orders everything. */
 static void order(struct recorder *r, const struct range *ranges, const bool *write, uint32_t n)
 {
     bool conflict = r->n_reads + n > RECORD_MAX_TRACKED || r->n_writes + n > RECORD_MAX_TRACKED;
@@ -155,7 +156,7 @@ enum pumice_status recorder_op_end(struct recorder *r, const struct op *op)
     }
     const struct work work = work_of(op);
     r->works[r->n_pieces - 1] = work_add(r->works[r->n_pieces - 1], work);
-    r->open_ns += (work.base + work.a_past * op->C / 2.0) * d->pace;
+    r->open_ns += (work.base + work.a_past * op->kv.C / 2.0) * d->pace;
     return r->open_ns > PACE_PIECE_NS ? command_end(r) : PUMICE_OK;
 }
 
@@ -249,12 +250,22 @@ enum pumice_status recorder_finish(struct recorder *r)
     const VkMemoryBarrier host = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
                                   .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
                                   .dstAccessMask = VK_ACCESS_HOST_READ_BIT | VK_ACCESS_SHADER_READ_BIT |
-                                                   VK_ACCESS_SHADER_WRITE_BIT};
+                                                   VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
+                                                   VK_ACCESS_TRANSFER_WRITE_BIT};
     TRY(command_begin(r));
     r->device->vk.CmdPipelineBarrier(current(r), VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-                                     VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &host, 0, NULL,
+                                     VK_PIPELINE_STAGE_HOST_BIT | VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT |
+                                         VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &host, 0, NULL,
                                      0, NULL);
     TRY(command_end(r));
+fail:
+    return st;
+}
+
+enum pumice_status recorder_start(struct recorder *r, uint32_t n, uint64_t *value)
+{
+    enum pumice_status st = PUMICE_OK;
+    for (uint32_t i = 0; i < n; i++) TRY(queue_submit(r->device, r->n_pieces, r->commands, value));
 fail:
     return st;
 }

@@ -6,22 +6,41 @@
 layout(constant_id = 1) const uint ROWS = 1;
 layout(constant_id = 2) const uint VEC = 4;
 
+// WEIGHTS_TWO: a second matrix of the same shape; `matrix` (0, 1) says which one the loads read. Set it to constants only, so
+// that the choice is made by the compiler.
+#ifdef WEIGHTS_TWO
+uint matrix = 0u;
+#define SECOND (GATED && matrix != 0u)
+#else
+#define SECOND false
+#endif
+
 #ifdef WEIGHTS_BDA
 #extension GL_EXT_buffer_reference : require
 #extension GL_EXT_buffer_reference_uvec2 : require
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer words1 { uint v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer words2 { uvec2 v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer words4 { uvec4 v[]; };
-#define W1(i) words1(uvec2(p.address_lo, p.address_hi)).v[i]
-#define W2(i) words2(uvec2(p.address_lo, p.address_hi)).v[i]
-#define W4(i) words4(uvec2(p.address_lo, p.address_hi)).v[i]
+#define ADDRESS (SECOND ? uvec2(p.address2_lo, p.address2_hi) : uvec2(p.address_lo, p.address_hi))
+#define W1(i) words1(ADDRESS).v[i]
+#define W2(i) words2(ADDRESS).v[i]
+#define W4(i) words4(ADDRESS).v[i]
 #else
 layout(set = 0, binding = 0, std430) readonly buffer weights1 { uint w1[]; };
 layout(set = 0, binding = 0, std430) readonly buffer weights2 { uvec2 w2[]; };
 layout(set = 0, binding = 0, std430) readonly buffer weights4 { uvec4 w4[]; };
+#ifdef WEIGHTS_TWO
+layout(set = 0, binding = 4, std430) readonly buffer seconds1 { uint second1[]; };
+layout(set = 0, binding = 4, std430) readonly buffer seconds2 { uvec2 second2[]; };
+layout(set = 0, binding = 4, std430) readonly buffer seconds4 { uvec4 second4[]; };
+#define W1(i) (SECOND ? second1[i] : w1[i])
+#define W2(i) (SECOND ? second2[i] : w2[i])
+#define W4(i) (SECOND ? second4[i] : w4[i])
+#else
 #define W1(i) w1[i]
 #define W2(i) w2[i]
 #define W4(i) w4[i]
+#endif
 #endif
 
 // The word index of a row's word 0.

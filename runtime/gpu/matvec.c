@@ -1,0 +1,97 @@
+/* matvec: recorders of products with few tokens: matmul, and norm_matmuls and norm_gate_up as one step each.
+ *
+ * The matrices of one step are dispatches without a barrier between them, whatever their types; gate and up of one type are
+ * one dispatch, with SwiGLU at its end. */
+#include "recorders.h"
+
+bool gpu_matvec_suits(const struct gpu_backend *g, uint32_t T)
+{
+    return !g->tuning.matmul_from || T < g->tuning.matmul_from;
+}
+
+/* Columns a workgroup: as many as allowed, but evenly spread, since those past T are computed and thrown away. */
+static uint32_t columns(const struct gpu_tuning *t, uint32_t T) { return groups(T, groups(T, t->max_cols)); }
+
+/* What one dispatch computes: y (+)= x @ w^T; norm: of rms(x, norm); up: silu of that times x @ up^T. */
+struct matvec {
+    const struct weight *w, *up, *norm; /* up, norm: NULL = none */
+    struct buf x, y;
+};
+
+static enum pumice_status matvec_part(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct matvec *m,
+                                      uint32_t part_i)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct gpu_tuning *t = &g->tuning;
+    const struct weight_part *part = &m->w->parts[part_i], *up = m->up ? &m->up->parts[part_i] : part;
+    const uint32_t k = m->w->k, cols = columns(t, op->T);
+    const uint32_t spec[] = {t->lanes, part->layout.rows, part->layout.vec, t->lane_rows, t->lane_rows ? 1 : t->rows,
+                             cols, k % 32 != 0, m->norm != NULL, m->up != NULL};
+    const VkDeviceAddress second = g->memory.blocks[up->buf.memory].address + up->buf.offset;
+    struct matmul_push push = matmul_push_of(g, op, m->w, part);
+    struct dispatch d = {.bindings = {in(part->buf), in(m->x), out(m->y), in(m->norm ? m->norm->parts[0].buf : m->x), in(up->buf)},
+                         .push = &push};
+    char name[64];
+    push.address2_lo = (uint32_t)second;
+    push.address2_hi = (uint32_t)(second >> 32);
+    kernel_name(name, sizeof name, "matvec", layout_suffix(m->w->type), t->by_address ? "_bda" : t->shared_reduce ? "_shared" : "");
+    grid(g, groups(part->n, t->lane_rows ? t->lanes : t->rows), &push.groups_x, &d.groups[1]);
+    d.groups[0] = push.groups_x;
+    d.groups[2] = groups(op->T, cols);
+    TRY(pipeline_get(&g->pipelines, name, 5, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
+static enum pumice_status matvec(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct matvec *m)
+{
+    enum pumice_status st = PUMICE_OK;
+    for (uint32_t i = 0; i < m->w->n_parts; i++) TRY(matvec_part(g, r, op, m, i));
+fail:
+    return st;
+}
+
+enum pumice_status gpu_matvec(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    return matvec(g, r, op, &(struct matvec){.w = op->w, .x = op->x, .y = op->y});
+}
+
+/* One kernel for both: they are decoded alike and split into the same rows. */
+static bool twins(const struct weight *a, const struct weight *b)
+{
+    return a->type == b->type && a->n == b->n && a->k == b->k && a->n_parts == b->n_parts;
+}
+
+bool gpu_fuses(const struct gpu_backend *g, const struct op *op)
+{
+    const struct gpu_tuning *t = &g->tuning;
+    switch (op->kind) {
+    case OP_NORM_MATMULS: return t->fold_norm && gpu_matvec_suits(g, op->T);
+    case OP_NORM_GATE_UP: return t->fuse_gate && gpu_matvec_suits(g, op->T) && twins(op->w, op->w2);
+    default: return true;
+    }
+}
+
+enum pumice_status gpu_norm_matvecs(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct matvec all[] = {{.w = op->w, .norm = op->norm, .x = op->x, .y = op->y},
+                                 {.w = op->w2, .norm = op->norm, .x = op->x, .y = op->y2},
+                                 {.w = op->w3, .norm = op->norm, .x = op->x, .y = op->y3}};
+    for (size_t i = 0; i < COUNT_OF(all) && all[i].w; i++) TRY(matvec(g, r, op, &all[i]));
+fail:
+    return st;
+}
+
+enum pumice_status gpu_norm_gate_up(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    const bool fold = g->tuning.fold_norm;
+    const struct op norm = {.w = op->norm, .x = op->x, .y = op->normed, .T = op->T, .eps = op->eps};
+    if (!fold) TRY(gpu_rms_norm(g, r, &norm));
+    TRY(matvec(g, r, op, &(struct matvec){.w = op->w, .up = op->w2, .norm = fold ? op->norm : NULL,
+                                          .x = fold ? op->x : op->normed, .y = op->y}));
+fail:
+    return st;
+}
