@@ -16,7 +16,9 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
     const uint32_t subgroup = MAX(4u, MIN(l->subgroup_size, 128u));
     const struct gpu_tuning software = {.name = "lane per row", .layout = {8, 2}, .lane_rows = true, .lanes = 8, .rows = 1,
                                         .max_cols = 8, .norm_lanes = 8, .head_lanes = 8, .attention_lanes = 8,
-                                        .shared_reduce = !l->subgroup_arithmetic};
+                                        .shared_reduce = !l->subgroup_arithmetic, .split_slices = 4, .split_lanes = 16,
+                                        .split_join = true, .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 32,
+                                        .tile_shared_bytes = 48 << 10};
     const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {1, 4}, .lanes = MAX(32u, subgroup), .rows = 2,
                                    .max_cols = 8, .matmul_from = 9, .norm_lanes = 128, .head_lanes = 64,
                                    .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic,
