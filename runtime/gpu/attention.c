@@ -51,6 +51,14 @@ fail:
 
 enum { SPLIT_ROWS = 8, N_COUNTERS = 4096 }; /* KV heads times blocks of rows: at most 1024 + 8 * 1024 / 4 */
 
+/* A lane owns 8 elements of a value. */
+static uint32_t split_lanes(const struct gpu_backend *g, uint32_t E)
+{
+    uint32_t lanes = g->tuning.split_lanes;
+    while (lanes < E / 8) lanes *= 2;
+    return lanes;
+}
+
 /* As attention_split.comp declares it. */
 static uint32_t split_shared_bytes(uint32_t E, uint32_t lanes, uint32_t rows)
 {
@@ -63,7 +71,7 @@ static uint32_t split_rows(const struct gpu_backend *g, const struct op *op)
 {
     uint32_t rows = SPLIT_ROWS;
     while (rows > 1 && (rows / 2 >= op->T * (op->H / op->G) ||
-                        split_shared_bytes(op->E, g->tuning.split_lanes, rows) > g->device.physical.limits.shared_bytes))
+                        split_shared_bytes(op->E, split_lanes(g, op->E), rows) > g->device.physical.limits.shared_bytes))
         rows /= 2;
     return rows;
 }
@@ -96,7 +104,7 @@ static enum pumice_status join(struct gpu_backend *g, struct recorder *r, const 
 {
     enum pumice_status st = PUMICE_OK;
     const struct attention_push push = push_of(op, w);
-    const uint32_t spec[] = {64, op->E, slices, g->tuning.split_lanes / 2};
+    const uint32_t spec[] = {64, op->E, slices, split_lanes(g, op->E) / 2};
     struct dispatch d = {.bindings = {{.buf = op->step}, {.buf = op->y, .write = true}, {.buf = parts}}, .push = &push,
                          .groups = {w->n_g * (op->H / op->G), op->T, 1}};
     TRY(pipeline_get(&g->pipelines, "attention_join", 3, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
@@ -109,10 +117,10 @@ static enum pumice_status split(struct gpu_backend *g, struct recorder *r, const
 {
     enum pumice_status st = PUMICE_OK;
     const struct gpu_tuning *t = &g->tuning;
-    const uint32_t rows = split_rows(g, op), chunk = t->split_lanes / 2;
+    const uint32_t rows = split_rows(g, op), lanes = split_lanes(g, op->E), chunk = lanes / 2;
     const uint32_t slices = MIN(MIN(t->split_slices, chunk), (op->kv.C + chunk - 1) / chunk);
     const struct attention_push push = push_of(op, w);
-    const uint32_t spec[] = {t->split_lanes, op->E, rows, slices, t->split_join};
+    const uint32_t spec[] = {lanes, op->E, rows, slices, t->split_join};
     struct dispatch d = dispatch_of(op, w);
     struct buf parts = {0};
     char name[64];
@@ -135,6 +143,14 @@ struct tile_shape {
     uint32_t rows, positions; /* BR, BC */
 };
 
+/* A lane owns 4 elements of the output. */
+static uint32_t tile_lanes(const struct gpu_backend *g, uint32_t E)
+{
+    uint32_t lanes = g->tuning.tile_lanes;
+    while (lanes < E / 4) lanes *= 2;
+    return lanes;
+}
+
 /* As attention_tile.comp declares it. */
 static uint32_t tile_shared_bytes(uint32_t E, uint32_t lanes, struct tile_shape s)
 {
@@ -147,7 +163,7 @@ static struct tile_shape tile_shape(const struct gpu_backend *g, uint32_t E)
     static const struct tile_shape all[] = {{32, 32}, {32, 16}, {16, 16}, {16, 8}, {8, 8}, {8, 4}};
     const uint32_t most = MIN(g->device.physical.limits.shared_bytes, g->tuning.tile_shared_bytes);
     size_t i = 0;
-    while (i + 1 < COUNT_OF(all) && tile_shared_bytes(E, g->tuning.tile_lanes, all[i]) > most) i++;
+    while (i + 1 < COUNT_OF(all) && tile_shared_bytes(E, tile_lanes(g, E), all[i]) > most) i++;
     return all[i];
 }
 
@@ -156,7 +172,7 @@ static enum pumice_status tile(struct gpu_backend *g, struct recorder *r, const 
     enum pumice_status st = PUMICE_OK;
     const struct tile_shape s = tile_shape(g, op->E);
     const struct attention_push push = push_of(op, w);
-    const uint32_t spec[] = {g->tuning.tile_lanes, op->E, s.rows, s.positions};
+    const uint32_t spec[] = {tile_lanes(g, op->E), op->E, s.rows, s.positions};
     struct dispatch d = dispatch_of(op, w);
     char name[64];
     d.push = &push;

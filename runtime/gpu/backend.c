@@ -21,7 +21,10 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
     const uint32_t lanes = subgroup < 8 ? 4 : subgroup < 16 ? 8 : 16; /* of software: one vector register */
     const struct gpu_tuning software = {.name = "lane per row", .layout = {lanes, 2}, .lane_rows = true, .lanes = lanes,
                                         .rows = 1, .max_cols = 8, .norm_lanes = lanes, .head_lanes = lanes,
-                                        .attention_lanes = lanes, .sample_lanes = 64, .sample_items = 16, .shared_reduce = !l->subgroup_arithmetic};
+                                        .attention_lanes = lanes, .sample_lanes = 64, .sample_items = 16,
+                                        .shared_reduce = !l->subgroup_arithmetic, .split_slices = 4, .split_lanes = 16,
+                                        .split_join = true, .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 32,
+                                        .tile_shared_bytes = 48 << 10};
     const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {1, 4}, .lanes = MAX(32u, subgroup), .rows = 2,
                                    .max_cols = 8, .matmul_from = 9, .fold_norm = true, .fuse_gate = true, .norm_lanes = 128, .head_lanes = 64,
                                    .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic,

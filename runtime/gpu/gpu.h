@@ -22,10 +22,10 @@ struct gpu_tuning {
     bool shared_reduce;     /* reductions through shared memory */
     uint32_t norm_lanes, head_lanes, attention_lanes;
     uint32_t split_slices;  /* attention of few tokens: workgroups that share the length; 0 = never shared */
-    uint32_t split_lanes;   /* 64 or 128 */
+    uint32_t split_lanes;   /* a multiple of 16, a power of two; more where heads are wider */
     bool split_join;        /* the last of them joins the parts, not a dispatch of its own */
     uint32_t tile_from;     /* tokens from which on attention is tiled; 0 = never */
-    uint32_t tile_lanes;    /* 64 or 128 */
+    uint32_t tile_lanes;    /* the same, from 32 */
     uint32_t tile_shared_bytes; /* shared memory it may take */
     uint32_t sample_lanes, sample_items; /* a slice of the logits: their product, at least 1024 */
 };
