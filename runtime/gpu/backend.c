@@ -10,7 +10,7 @@ static const struct gpu_backend *gpu_of_const(const struct backend *b) { return 
 
 /* --- tuning ------------------------------------------------------------------------------------------------ */
 
-static bool can_dot(const struct device_limits *l) { return l->features.dot && l->max_lanes >= MATMUL_DOT_LANES; }
+static bool can_dot(const struct device_limits *l) { return l->features.dot && l->max_lanes >= MATMUL_DOT_SIDE * MATMUL_DOT_SIDE; }
 
 /* SPEED.md has the measurements behind these. */
 static struct gpu_tuning tuning_for(const struct device_limits *l)
@@ -40,19 +40,19 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
     case 0: *t = tuning_for(l); return true;
     case 1: t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 2: t->name = "share+shared"; t->shared_reduce = true; t->lanes = 64; t->rows = 1; t->attention_lanes = 32; return true;
-    case 3: t->name = "tiled"; t->matmul_from = 1; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 3: t->name = "tiled"; t->matmul_from = 1; t->max_rows = TILE_LARGEST; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 4: t->name = "lane rows 8x2"; t->lane_rows = true; t->layout = (struct layout){8, 2}; t->lanes = 8;
             t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 5: t->name = "lane rows 16x4"; t->lane_rows = true; t->layout = (struct layout){16, 4}; t->lanes = 32; t->max_cols = 4;
             t->shared_reduce = true; t->norm_lanes = 24; t->head_lanes = 20; t->attention_lanes = 12; return true;
     case 6: t->name = "lane rows 4x1 address"; t->lane_rows = true; t->layout = (struct layout){4, 1}; t->lanes = 8;
             t->by_address = l->buffer_address; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){8, 2};
+    case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){8, 2}; t->max_rows = 16;
             t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 8: t->name = "dot"; t->matmul_from = 2; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 8: t->name = "dot"; t->matmul_from = 2; t->max_rows = TILE_LARGEST; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 9: t->name = "dot 16 rows"; t->matmul_from = 1; t->family = MATMUL_DOT; t->max_rows = 16; t->layout = (struct layout){8, 2};
             t->norm_lanes = 24; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 10: t->name = "matrix"; t->matmul_from = 2; t->family = MATMUL_MATRIX; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 10: t->name = "matrix"; t->matmul_from = 2; t->max_rows = TILE_LARGEST; t->family = MATMUL_MATRIX; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 11: t->name = "matrix 16 rows"; t->matmul_from = 1; t->family = MATMUL_MATRIX; t->max_rows = 16; t->layout = (struct layout){8, 2};
             t->shared_reduce = true; return true;
     default: return false;

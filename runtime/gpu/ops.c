@@ -66,16 +66,13 @@ static uint32_t columns(const struct gpu_tuning *t, uint32_t T)
     return groups(T, groups(T, t->max_cols));
 }
 
-/* matvec and matmul differ in kernel, constants and grid only. */
-static enum pumice_status matmul_part(struct gpu_backend *g, struct recorder *r, const struct op *op,
-                                      const struct weight_part *part, bool tiled)
+/* For few tokens. */
+static enum pumice_status matvec_part(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct weight_part *part)
 {
     enum pumice_status st = PUMICE_OK;
     const struct gpu_tuning *t = &g->tuning;
     const uint32_t k = op->w->k, cols = columns(t, op->T);
-    const uint32_t rows_a_group = tiled ? 64 : t->lane_rows ? t->lanes : t->rows;
-    const uint32_t spec[] = {tiled ? 128 : t->lanes, part->layout.rows, part->layout.vec, t->lane_rows, t->lane_rows ? 1 : t->rows,
-                             cols, k % 32 != 0};
+    const uint32_t spec[] = {t->lanes, part->layout.rows, part->layout.vec, t->lane_rows, t->lane_rows ? 1 : t->rows, cols, k % 32 != 0};
     const VkDeviceAddress address = g->memory.blocks[part->buf.memory].address + part->buf.offset;
     struct matmul_push push = {.rows = part->n, .k = k, .row_words = (uint32_t)layout_row_words(op->w->type, k),
                                .x_at = op->x_row * k, .y_at = part->row0, .n = op->w->n, .T = op->T, .add = op->add,
@@ -83,11 +80,10 @@ static enum pumice_status matmul_part(struct gpu_backend *g, struct recorder *r,
     struct dispatch d = {.bindings = {in(part->buf), in(op->x), out(op->y)}, .push = &push,
                          .flops = 2.0 * part->n * k * op->T};
     char name[64];
-    kernel_name(name, sizeof name, tiled ? "matmul" : "matvec", layout_suffix(op->w->type),
-                t->by_address ? "_bda" : t->shared_reduce && !tiled ? "_shared" : "");
-    grid(g, groups(part->n, rows_a_group), &push.groups_x, &d.groups[1]);
+    kernel_name(name, sizeof name, "matvec", layout_suffix(op->w->type), t->by_address ? "_bda" : t->shared_reduce ? "_shared" : "");
+    grid(g, groups(part->n, t->lane_rows ? t->lanes : t->rows), &push.groups_x, &d.groups[1]);
     d.groups[0] = push.groups_x;
-    d.groups[2] = groups(op->T, tiled ? 32 : cols);
+    d.groups[2] = groups(op->T, cols);
     TRY(pipeline_get(&g->pipelines, name, 3, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
     TRY(recorder_dispatch(r, &d));
 fail:
@@ -97,10 +93,8 @@ fail:
 static enum pumice_status matmul(struct gpu_backend *g, struct recorder *r, const struct op *op)
 {
     enum pumice_status st = PUMICE_OK;
-    const bool tiled = g->tuning.matmul_from && op->T >= g->tuning.matmul_from;
-    const enum matmul_family family = matmul_family_for(g, op->w->type, op->T);
-    if (family != MATMUL_TILED) return matmul_rounded_record(g, r, op, family);
-    for (uint32_t i = 0; i < op->w->n_parts; i++) TRY(matmul_part(g, r, op, &op->w->parts[i], tiled));
+    if (g->tuning.matmul_from && op->T >= g->tuning.matmul_from) return matmul_tiles_record(g, r, op);
+    for (uint32_t i = 0; i < op->w->n_parts; i++) TRY(matvec_part(g, r, op, &op->w->parts[i]));
 fail:
     return st;
 }
