@@ -26,10 +26,10 @@ shared vec4 w_scale[BM * BLOCKS], x_scale[BN * BLOCKS]; // s and m of both halve
 
 void load_weights(uint unit, uint row0, uint b0, uint n_blocks)
 {
-    const uint row = unit / BLOCKS, b = b0 + unit % BLOCKS;
-    ivec4 q[2] = {ivec4(0), ivec4(0)};
-    vec2 s = vec2(0.0), m = vec2(0.0);
-    if (b < n_blocks) block_ints(row_base(min(row0 + row, p.rows - 1u), p.row_words), b, n_blocks * 32u, q, s, m);
+    const uint row = unit / BLOCKS, b = min(b0 + unit % BLOCKS, n_blocks - 1u); // past the last block x is zero
+    ivec4 q[2];
+    vec2 s, m;
+    block_ints(row_base(min(row0 + row, p.rows - 1u), p.row_words), b, n_blocks * 32u, q, s, m);
     w_tile[row * STRIDE + unit % BLOCKS * 2u] = q[0];
     w_tile[row * STRIDE + unit % BLOCKS * 2u + 1u] = q[1];
     w_scale[unit] = vec4(s, m);

@@ -53,11 +53,11 @@ void fetch(uint row0, uint col0, uint b0, uint n_blocks)
         x_next[i] = x[col * p.x_words / 4u + b0 * 4u + part];
     }
     [[unroll]] for (uint i = 0u; i < W_UNITS; i++) {
-        const uint unit = gl_LocalInvocationIndex + i * WG, b = b0 + unit % BLOCKS;
+        const uint unit = gl_LocalInvocationIndex + i * WG;
+        const uint b = min(b0 + unit % BLOCKS, n_blocks - 1u); // past the last block x is zero
         const uint row = min(row0 + unit / BLOCKS, p.rows - 1u);
         vec4 w[8];
-        [[unroll]] for (uint j = 0u; j < 8u; j++) w[j] = vec4(0.0);
-        if (b < n_blocks) block_load(row_base(row, p.row_words), b, n_blocks * 32u, w);
+        block_load(row_base(row, p.row_words), b, n_blocks * 32u, w);
         [[unroll]] for (uint j = 0u; j < 4u; j++)
             w_next[4u * i + j] = uvec4(halves(w[2u * j].xy), halves(w[2u * j].zw), halves(w[2u * j + 1u].xy), halves(w[2u * j + 1u].zw));
     }

@@ -12,7 +12,7 @@ static const struct gpu_backend *gpu_of_const(const struct backend *b) { return 
 
 /* --- tuning ------------------------------------------------------------------------------------------------ */
 
-static bool can_dot(const struct device_limits *l) { return l->features.dot && l->max_lanes >= MATMUL_DOT_LANES; }
+static bool can_dot(const struct device_limits *l) { return l->features.dot && l->max_lanes >= MATMUL_DOT_SIDE * MATMUL_DOT_SIDE; }
 
 /* SPEED.md has the measurements behind these. */
 static struct gpu_tuning tuning_for(const struct device_limits *l)
@@ -53,7 +53,7 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
     case 2: t->name = "share+shared"; t->shared_reduce = true; t->lanes = 64; t->rows = 1; t->attention_lanes = 32; t->fold_norm = true;
             t->sample_lanes = 128; t->sample_items = 8; t->split_lanes = 64; t->split_slices = 7; t->split_join = false;
             t->tile_from = 3; t->tile_lanes = 64; t->tile_shared_bytes = 16 << 10; return true;
-    case 3: t->name = "tiled"; t->matmul_from = t->tile_from = 1; t->tile_shared_bytes = 16 << 10; return true;
+    case 3: t->name = "tiled"; t->matmul_from = t->tile_from = 1; t->max_rows = TILE_LARGEST; t->tile_shared_bytes = 16 << 10; return true;
     case 4: t->name = "lane rows 8x2"; t->lane_rows = true; t->layout = (struct layout){8, 2}; t->lanes = 8;
             t->fold_norm = t->fuse_gate = true; t->split_slices = t->tile_from = 0; return true;
     case 5: t->name = "lane rows 16x4"; t->lane_rows = true; t->layout = (struct layout){16, 4}; t->lanes = 32; t->max_cols = 4;
@@ -62,12 +62,12 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
     case 6: t->name = "lane rows 4x1 address"; t->fuse_gate = true; t->lane_rows = true; t->split_join = false; t->tile_from = 0;
             t->layout = (struct layout){4, 1}; t->lanes = 8;
             t->by_address = l->buffer_address; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){8, 2};
+    case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){8, 2}; t->max_rows = 16;
             t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 8: t->name = "dot"; t->matmul_from = 2; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 8: t->name = "dot"; t->matmul_from = 2; t->max_rows = TILE_LARGEST; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 9: t->name = "dot 16 rows"; t->matmul_from = 1; t->family = MATMUL_DOT; t->max_rows = 16; t->layout = (struct layout){8, 2};
             t->norm_lanes = 24; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 10: t->name = "matrix"; t->matmul_from = 2; t->family = MATMUL_MATRIX; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 10: t->name = "matrix"; t->matmul_from = 2; t->max_rows = TILE_LARGEST; t->family = MATMUL_MATRIX; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 11: t->name = "matrix 16 rows"; t->matmul_from = 1; t->family = MATMUL_MATRIX; t->max_rows = 16; t->layout = (struct layout){8, 2};
             t->shared_reduce = true; return true;
     default: return false;

@@ -5,6 +5,8 @@
 #include "layout.h"
 #include "record.h"
 
+enum { TILE_LARGEST = 1 << 30 };
+
 /* How kernels map to the device; chosen in backend.c by device class. */
 struct gpu_tuning {
     const char *name;
@@ -15,7 +17,7 @@ struct gpu_tuning {
     uint32_t max_cols;      /* matvec: tokens at once */
     uint32_t matmul_from;   /* tokens from which on the tiled matmul is used; 0 = never */
     enum matmul_family family; /* of the tiled matmul, where the weight's type has a kernel of it */
-    uint32_t max_rows;      /* a workgroup, of those families; 0 = as suits T */
+    uint32_t max_rows;      /* of a tile; 0 = as suits the device's cores, TILE_LARGEST = as many as fit */
     bool by_address;        /* weights by address rather than by binding */
     bool fold_norm;         /* matvec: RMSNorm inside, not a step of its own */
     bool fuse_gate;         /* matvec: gate, up and SwiGLU in one kernel */

@@ -150,6 +150,13 @@ struct shape {
     uint32_t rows, cols, sub_rows, sub_cols, slices, blocks, lanes;
 };
 
+/* Whether tiles of that many rows leave cores of the device without a workgroup (or the tuning wants smaller ones). */
+static bool too_tall(const struct gpu_backend *g, uint32_t rows, uint32_t cols, uint32_t n_rows, uint32_t T)
+{
+    if (g->tuning.max_rows) return rows > g->tuning.max_rows;
+    return (uint64_t)groups(n_rows, rows) * groups(T, cols) < g->device.physical.limits.features.n_cores;
+}
+
 static uint64_t shape_shared_bytes(const struct shape *s) { return (uint64_t)(s->rows + s->cols) * (4 * s->blocks + 1) * 16; }
 
 /* As many tokens a workgroup as there are, up to 128; as many rows as leave each core of the device a workgroup. Then the tile
@@ -158,12 +165,11 @@ static struct shape matrix_shape(const struct gpu_backend *g, uint32_t n_rows, u
 {
     const struct device_limits *l = &g->device.physical.limits;
     const uint32_t subgroup = l->features.subgroup_pinned, n_sub = MAX(1u, MIN((uint32_t)LANES, l->max_lanes) / subgroup);
-    const uint32_t m = l->features.matrix.m, n = l->features.matrix.n, k = l->features.matrix.k, most = g->tuning.max_rows;
+    const uint32_t m = l->features.matrix.m, n = l->features.matrix.n, k = l->features.matrix.k;
     struct shape s = {.rows = 128, .cols = T > 64 ? 128 : T > 32 ? 64 : 32, .slices = 1};
     for (;;) {
         s.blocks = s.rows + s.cols <= 96 ? 4 : 2;
-        const bool few = (uint64_t)groups(n_rows, s.rows) * groups(T, s.cols) < l->features.n_cores;
-        if (s.rows <= 16 || (shape_shared_bytes(&s) <= l->shared_bytes && !few && (!most || s.rows <= most))) break;
+        if (s.rows <= 16 || (shape_shared_bytes(&s) <= l->shared_bytes && !too_tall(g, s.rows, s.cols, n_rows, T))) break;
         s.rows /= 2;
     }
     while (s.cols > 32 && shape_shared_bytes(&s) > l->shared_bytes) s.cols /= 2;
@@ -184,57 +190,80 @@ static struct shape matrix_shape(const struct gpu_backend *g, uint32_t n_rows, u
     return s;
 }
 
-/* Specialization constants of matmul_matrix.comp from 3 on. */
-static uint32_t matrix_spec(const struct gpu_backend *g, const struct shape *s, uint32_t *spec)
-{
-    const struct device_features *f = &g->device.physical.limits.features;
-    const uint32_t list[] = {s->rows, s->cols, f->matrix.m, f->matrix.n, f->matrix.k, s->sub_rows / f->matrix.m, s->sub_cols / f->matrix.n,
-                             s->blocks, s->slices};
-    memcpy(spec, list, sizeof list);
-    return COUNT_OF(list);
-}
+/* --- all families --------------------------------------------------------------------------------------------------------- */
 
-/* --- packed dot products ---------------------------------------------------------------------------------------------------- */
-
-static struct shape dot_shape(const struct gpu_backend *g, uint32_t n_rows, uint32_t T)
+/* For matmul.comp and matmul_dot.comp, where side x side lanes have up to 4 x 4 sums each. */
+static struct shape lanes_shape(const struct gpu_backend *g, uint32_t n_rows, uint32_t T, uint32_t side, uint32_t row_bytes)
 {
-    const uint32_t n_cores = g->device.physical.limits.features.n_cores, most = g->tuning.max_rows;
-    struct shape s = {.rows = 64, .cols = T > 32 ? 64 : T > 16 ? 32 : 16, .lanes = MATMUL_DOT_LANES};
-    while (s.rows > 16 && ((most && s.rows > most) || (uint64_t)groups(n_rows, s.rows) * groups(T, s.cols) < n_cores)) s.rows /= 2;
+    const struct device_limits *l = &g->device.physical.limits;
+    struct shape s = {.rows = 4 * side, .cols = T > 2 * side ? 4 * side : T > side ? 2 * side : side, .lanes = side * side};
+    while (s.rows > side && ((s.rows + s.cols) * row_bytes > l->shared_bytes || too_tall(g, s.rows, s.cols, n_rows, T))) s.rows /= 2;
     return s;
 }
 
-/* --- both --------------------------------------------------------------------------------------------------------------------- */
+/* Kernel, shape and specialization constants (from 3 on) of the family for n_rows x T. */
+static const char *choose(const struct gpu_backend *g, enum matmul_family family, uint32_t n_rows, uint32_t k, uint32_t T, struct shape *s,
+                          uint32_t *spec, uint32_t *n_spec)
+{
+    const uint32_t side = g->device.physical.limits.max_lanes >= 256 ? 16 : 8;
+    uint32_t n = 0;
+    *s = family == MATMUL_MATRIX ? matrix_shape(g, n_rows, T)
+         : family == MATMUL_DOT  ? lanes_shape(g, n_rows, T, MATMUL_DOT_SIDE, 112)
+                                 : lanes_shape(g, n_rows, T, side, 144);
+    spec[n++] = s->rows;
+    spec[n++] = s->cols;
+    if (family == MATMUL_TILED) {
+        spec[n++] = side;
+        spec[n++] = k % 32 != 0;
+    }
+    if (family == MATMUL_MATRIX) {
+        const struct device_features *f = &g->device.physical.limits.features;
+        const uint32_t rest[] = {f->matrix.m, f->matrix.n, f->matrix.k, s->sub_rows / f->matrix.m, s->sub_cols / f->matrix.n, s->blocks,
+                                 s->slices};
+        memcpy(spec + n, rest, sizeof rest);
+        n += COUNT_OF(rest);
+    }
+    *n_spec = n;
+    return family == MATMUL_MATRIX ? "matmul_matrix" : family == MATMUL_DOT ? "matmul_dot" : "matmul";
+}
 
 static enum pumice_status part_record(struct gpu_backend *g, struct recorder *r, const struct op *op, enum matmul_family family,
                                       const struct weight_part *part)
 {
     enum pumice_status st = PUMICE_OK;
     const struct device_limits *l = &g->device.physical.limits;
-    const struct matmul_rounded *x = &r->rounded;
-    const bool matrix = family == MATMUL_MATRIX;
-    const struct shape s = matrix ? matrix_shape(g, part->n, op->T) : dot_shape(g, part->n, op->T);
+    const struct matmul_rounded *rounded = &r->rounded;
+    const bool plain = family == MATMUL_TILED;
     const uint32_t k = op->w->k;
-    uint32_t spec[PIPELINE_MAX_SPEC] = {s.lanes, part->layout.rows, part->layout.vec, s.rows, s.cols};
-    const uint32_t n_spec = matrix ? 3 + matrix_spec(g, &s, spec + 3) : 5;
+    const VkDeviceAddress address = g->memory.blocks[part->buf.memory].address + part->buf.offset;
+    struct shape s;
+    uint32_t spec[PIPELINE_MAX_SPEC], n_spec;
+    const char *kernel = choose(g, family, part->n, k, op->T, &s, spec + 3, &n_spec);
+    spec[0] = s.lanes;
+    spec[1] = part->layout.rows;
+    spec[2] = part->layout.vec;
     const uint32_t n_groups = groups(part->n, s.rows), groups_x = MIN(n_groups, MIN(l->max_groups_x, 65535u));
-    const struct matmul_push push = {.rows = part->n, .k = k, .row_words = (uint32_t)layout_row_words(op->w->type, k), .x_at = x->scale_at,
-                                     .y_at = part->row0, .n = op->w->n, .T = op->T, .groups_x = groups_x, .add = op->add,
-                                     .x_words = x->words, .x_tokens = op->T};
-    struct dispatch d = {.bindings = {{.buf = part->buf}, {.buf = x->bufs[x->n_bufs - 1]}, {.buf = op->y, .write = true}}, .push = &push,
-                         .groups = {groups_x, groups(n_groups, groups_x), groups(op->T, s.cols)}};
+    const struct matmul_push push = {.rows = part->n, .k = k, .row_words = (uint32_t)layout_row_words(op->w->type, k),
+                                     .x_at = plain ? op->x_row * k : rounded->scale_at, .y_at = part->row0, .n = op->w->n, .T = op->T,
+                                     .groups_x = groups_x, .add = op->add, .address_lo = (uint32_t)address,
+                                     .address_hi = (uint32_t)(address >> 32), .x_words = rounded->words, .x_tokens = op->T};
+    struct dispatch d = {.bindings = {{.buf = part->buf}, {.buf = plain ? op->x : rounded->bufs[rounded->n_bufs - 1]},
+                                      {.buf = op->y, .write = true}},
+                         .push = &push, .groups = {groups_x, groups(n_groups, groups_x), groups(op->T, s.cols)}};
     char name[64];
-    snprintf(name, sizeof name, "%s_%s", matrix ? "matmul_matrix" : "matmul_dot", layout_suffix(op->w->type));
-    TRY(pipeline_get_pinned(&g->pipelines, name, 3, sizeof push, spec, n_spec, matrix ? l->features.subgroup_pinned : 0, &d.pipeline));
+    snprintf(name, sizeof name, "%s_%s%s", kernel, layout_suffix(op->w->type), g->tuning.by_address ? "_bda" : "");
+    TRY(pipeline_get_pinned(&g->pipelines, name, 3, sizeof push, spec, 3 + n_spec, family == MATMUL_MATRIX ? l->features.subgroup_pinned : 0,
+                            &d.pipeline));
     TRY(recorder_dispatch(r, &d));
 fail:
     return st;
 }
 
-enum pumice_status matmul_rounded_record(struct gpu_backend *g, struct recorder *r, const struct op *op, enum matmul_family family)
+enum pumice_status matmul_tiles_record(struct gpu_backend *g, struct recorder *r, const struct op *op)
 {
     enum pumice_status st = PUMICE_OK;
-    TRY(round_rows(g, r, family, op->x, op->x_row, op->T, op->w->k));
+    const enum matmul_family family = matmul_family_for(g, op->w->type, op->T);
+    if (family != MATMUL_TILED) TRY(round_rows(g, r, family, op->x, op->x_row, op->T, op->w->k));
     for (uint32_t i = 0; i < op->w->n_parts; i++) TRY(part_record(g, r, op, family, &op->w->parts[i]));
 fail:
     return st;

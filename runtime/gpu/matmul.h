@@ -1,5 +1,4 @@
-/* matmul: op_matmul for many tokens on devices that have more than f32 arithmetic, as families of kernels, and activations in
- * the form that each family reads.
+/* matmul: op_matmul for many tokens, as families of kernels that multiply tiles, and activations in the form that each reads.
  *
  * A family is chosen by what the device has (backend.c), and left for a plainer one where a weight's type has no kernel of it.
  * Activations are rounded by a small dispatch of their own into a buffer that belongs to the plan, once for all matrices that
@@ -17,7 +16,7 @@ enum matmul_family {
 const char *matmul_family_name(enum matmul_family family);
 enum arithmetic matmul_family_arithmetic(enum matmul_family family);
 
-enum { MATMUL_MAX_ROUNDED = 8, MATMUL_DOT_LANES = 256 /* of matmul_dot.comp */ };
+enum { MATMUL_MAX_ROUNDED = 8, MATMUL_DOT_SIDE = 16 /* lanes along each side, matmul_dot.comp */ };
 
 /* Rounded activations of one plan. */
 struct matmul_rounded {
@@ -35,8 +34,8 @@ struct weight;
 
 /* The family that multiplies T tokens with a matrix of that type. */
 enum matmul_family matmul_family_for(const struct gpu_backend *g, uint32_t type, uint32_t T);
-/* Records op_matmul with a family that rounds. */
-enum pumice_status matmul_rounded_record(struct gpu_backend *g, struct recorder *r, const struct op *op, enum matmul_family family);
+/* Records op_matmul of tuning.matmul_from tokens or more. */
+enum pumice_status matmul_tiles_record(struct gpu_backend *g, struct recorder *r, const struct op *op);
 /* To be called for every op that is recorded: forgets rounded activations that it overwrites. */
 void matmul_rounded_after(struct recorder *r, const struct op *op);
 void matmul_rounded_fini(struct recorder *r);

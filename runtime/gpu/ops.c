@@ -38,34 +38,10 @@ fail:
     return st;
 }
 
-/* The tiled product of one part. */
-static enum pumice_status matmul_part(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct weight_part *part)
-{
-    enum pumice_status st = PUMICE_OK;
-    const uint32_t k = op->w->k;
-    const uint32_t spec[] = {128, part->layout.rows, part->layout.vec, 0, 1, 1, k % 32 != 0};
-    struct matmul_push push = matmul_push_of(g, op, op->w, part);
-    struct dispatch d = {.bindings = {in(part->buf), in(op->x), out(op->y)}, .push = &push};
-    char name[64];
-    kernel_name(name, sizeof name, "matmul", layout_suffix(op->w->type), g->tuning.by_address ? "_bda" : "");
-    grid(g, groups(part->n, 64), &push.groups_x, &d.groups[1]);
-    d.groups[0] = push.groups_x;
-    d.groups[2] = groups(op->T, 32);
-    TRY(pipeline_get(&g->pipelines, name, 3, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
-    TRY(recorder_dispatch(r, &d));
-fail:
-    return st;
-}
-
 static enum pumice_status matmul(struct gpu_backend *g, struct recorder *r, const struct op *op)
 {
-    enum pumice_status st = PUMICE_OK;
     if (gpu_matvec_suits(g, op->T)) return gpu_matvec(g, r, op);
-    const enum matmul_family family = matmul_family_for(g, op->w->type, op->T);
-    if (family != MATMUL_TILED) return matmul_rounded_record(g, r, op, family);
-    for (uint32_t i = 0; i < op->w->n_parts; i++) TRY(matmul_part(g, r, op, &op->w->parts[i]));
-fail:
-    return st;
+    return matmul_tiles_record(g, r, op);
 }
 
 /* base^(-2i/E) / factors[i] / 2 pi turns a position, as 64-bit fractions, high word first. */
