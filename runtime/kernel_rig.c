@@ -364,11 +364,11 @@ fail:
 }
 
 /* A back end that rounds activations does it inside of an op that norms and multiplies: all that can be asked of it there is the
- * rounding's limit, twice for a product of two. Its parts are tested sharply in rows of their own. */
+ * rounding's limit, and some times that for what SwiGLU makes of two products. Its parts are tested sharply in rows of their own. */
 static double limit_of(const struct kernel_rig *g, const struct kernel_row *row)
 {
     const bool inside = row->kind == OP_NORM_MATMULS || row->kind == OP_NORM_GATE_UP;
-    return inside && g->side[0]->calls->round_input ? MAX(row->limit, 2 * ROUNDING_LIMIT) : row->limit;
+    return inside && g->side[0]->calls->round_input ? MAX(row->limit, 8 * ROUNDING_LIMIT) : row->limit;
 }
 
 enum pumice_status kernel_run_row(struct kernel_rig *g, const struct kernel_row *row, struct pumice_selftest_row *out)
