@@ -440,8 +440,8 @@ fail:
 /* Decoded weights rounded to 11 bits: each is off by 2^-12 of itself at most. */
 static const double WEIGHTS_LIMIT = 0x1p-24 * 4;
 
-/* What rounds inside of an op that norms and multiplies can only be held to its rounding's limit, twice for a product of two.
- * The parts are tested sharply in rows of their own. */
+/* What rounds inside of an op that norms and multiplies can only be held to its rounding's limit, and some
+ * times that for what SwiGLU makes of two products. The parts are tested sharply in rows of their own. */
 static enum pumice_status limit_of(struct kernel_rig *g, const struct kernel_row *row, const struct kernel_call *c, double *limit)
 {
     enum pumice_status st = PUMICE_OK;
@@ -455,7 +455,7 @@ static enum pumice_status limit_of(struct kernel_rig *g, const struct kernel_row
         TRY(tested->calls->round_input(tested, &c->w[0], row->T, x, 1, &rounding));
     }
     if (tested->calls->rounds_weights && tested->calls->rounds_weights(tested, row->type, row->T)) rounding += WEIGHTS_LIMIT;
-    *limit = fmax(*limit, 2 * rounding);
+    *limit = fmax(*limit, 8 * rounding);
 fail:
     return st;
 }

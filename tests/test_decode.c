@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { N_PROMPT = 20, N_CTX = 64, N_WANT = N_CTX - N_PROMPT };
+enum { N_PROMPT = 20, N_CTX = 40, N_WANT = N_CTX - N_PROMPT };
 
 static int32_t text[N_CTX]; /* prompt, then the answer token by token */
 static uint64_t hashes[N_WANT + 1]; /* of the logits that answer token i was drawn from */
@@ -103,7 +103,7 @@ static void test_answers(const char *device, const char *name)
         expect(&r, &samplings[s]);
         for (size_t i = 0; i < COUNT_OF(starts); i++)
             for (int ending = 0; ending < N_ENDINGS; ending++)
-                for (uint32_t at = 1; at < 14; at += 10) {
+                for (uint32_t at = s == 0 ? 1 : 11; at < 14; at += 10) {
                     snprintf(where, sizeof where, "%s, sampling %zu, %u at a time, %s at %u", name, s, starts[i], ending_names[ending],
                              at);
                     r.engine->draws_a_start = starts[i];
@@ -113,7 +113,7 @@ static void test_answers(const char *device, const char *name)
     rig_close(&r);
 }
 
-/* --- what is computed ahead costs no time after a stop: the submissions of an answer -------------------------------------- */
+/* --- the submissions of an answer --------------------------------------------------------------------------------------- */
 
 static struct vk_device_calls real;
 static uint32_t n_submits, n_runs, n_allocations;
@@ -145,15 +145,15 @@ static void test_submissions(const char *device)
     device_hook = hook_count;
     REQUIRE(rig_start(&r, GGUF_T_Q8_0, true, &(struct pumice_engine_params){.device = device, .trusted = true}, N_CTX) == PUMICE_OK, "%s",
             pumice_error());
-    struct pumice_generate_params p = {.max_tokens = 31};
+    struct pumice_generate_params p = {.max_tokens = 17};
     for (int round = 0; round < 2; round++) { /* the first records the plans */
-        r.engine->draws_a_start = 10;
+        r.engine->draws_a_start = 6;
         sync_prompt(&r);
         n_submits = n_runs = n_allocations = 0;
         CHECK(pumice_session_generate(r.session, &p, NULL) == PUMICE_OK, "%s", pumice_error());
     }
-    /* 30 draws by tens, and the logits of the last */
-    CHECK(n_submits == 4 && n_runs == 31 && n_allocations == 0, "%u submissions, %u runs, %u descriptor sets", n_submits, n_runs,
+    /* 16 draws by sixes, and the logits of the last */
+    CHECK(n_submits == 4 && n_runs == 17 && n_allocations == 0, "%u submissions, %u runs, %u descriptor sets", n_submits, n_runs,
           n_allocations);
     rig_close(&r);
     device_hook = NULL;
