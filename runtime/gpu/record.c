@@ -265,7 +265,15 @@ fail:
 enum pumice_status recorder_start(struct recorder *r, uint32_t n, uint64_t *value)
 {
     enum pumice_status st = PUMICE_OK;
-    for (uint32_t i = 0; i < n; i++) TRY(queue_submit(r->device, r->n_pieces, r->commands, value));
+    VkCommandBuffer repeated[RECORD_MAX_REPEATS];
+    uint32_t at = 0;
+    if ((uint64_t)n * r->n_pieces > RECORD_MAX_REPEATS) {
+        for (uint32_t i = 0; i < n; i++) TRY(queue_submit(r->device, r->n_pieces, r->commands, value));
+        return PUMICE_OK;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t j = 0; j < r->n_pieces; j++) repeated[at++] = r->commands[j];
+    TRY(queue_submit(r->device, at, repeated, value));
 fail:
     return st;
 }

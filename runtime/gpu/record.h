@@ -12,7 +12,7 @@
 #include "pipeline.h"
 #include "queue.h"
 
-enum { RECORD_MAX_TRACKED = 64, RECORD_MAX_POOLS = 64, RECORD_POOL_SETS = 512 };
+enum { RECORD_MAX_TRACKED = 64, RECORD_MAX_POOLS = 64, RECORD_POOL_SETS = 512, RECORD_MAX_REPEATS = 64 };
 
 struct binding {
     struct buf buf;
