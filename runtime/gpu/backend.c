@@ -18,8 +18,8 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
                                         .max_cols = 8, .norm_lanes = 8, .head_lanes = 8, .attention_lanes = 8,
                                         .sample_lanes = 64, .sample_items = 16,
                                         .shared_reduce = !l->subgroup_arithmetic};
-    const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {1, 4}, .lanes = MAX(32u, subgroup), .rows = 2,
-                                   .max_cols = 8, .matmul_from = 9, .fold_norm = true, .fuse_gate = true,
+    const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {1, 4}, .lanes = MAX(32u, subgroup), .rows = 4,
+                                   .fill = 2048, .max_cols = 8, .matmul_from = 9, .fold_norm = true, .fuse_gate = true,
                                    .norm_lanes = 128, .head_lanes = 64, .attention_lanes = 64,
                                    .sample_lanes = 256, .sample_items = 8, .shared_reduce = !l->subgroup_arithmetic};
     return l->software ? software : gpu;
@@ -34,8 +34,8 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
     switch (i) {
     case 0: *t = tuning_for(l); return true;
     case 1: t->fold_norm = t->fuse_gate = true; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 2: t->name = "share+shared"; t->shared_reduce = true; t->lanes = 64; t->rows = 1; t->attention_lanes = 32; t->fold_norm = true;
-            t->sample_lanes = 128; t->sample_items = 8; return true;
+    case 2: t->name = "share+shared"; t->shared_reduce = true; t->lanes = 24; t->rows = 4; t->fill = 64; t->attention_lanes = 32;
+            t->fold_norm = true; t->sample_lanes = 128; t->sample_items = 8; return true;
     case 3: t->name = "tiled"; t->matmul_from = 1; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 4: t->name = "lane rows 8x2"; t->lane_rows = true; t->layout = (struct layout){8, 2}; t->lanes = 8;
             t->fold_norm = t->fuse_gate = true;
