@@ -5,7 +5,9 @@
 // Numerics: weights decoded to f32, f32 sums; the order depends only on the specialization constants. The norm's root mean
 // square divides the sums at the end: the squares are added where x is loaded for the product anyway.
 // Mapping: LANE_ROWS: a lane owns a row, no barriers (CPU drivers). Else a workgroup owns NR rows and its lanes share K
-// by blocks of 32, then reduce all sums at once. The grid is groups_x wide; COLS tokens from column gl_WorkGroupID.z * COLS.
+// by blocks of 32, then reduce all sums at once: neighbouring lanes read neighbouring 16 bytes of weights, NR rows of them in
+// flight. For one token x goes through shared memory, turned so that both sides of it are read side by side, and once for
+// all rows. The grid is groups_x wide; COLS tokens from column gl_WorkGroupID.z * COLS.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #define PUSH_MATMUL 1
@@ -108,6 +110,40 @@ void add_shared_rows(uint which, uint row0, uint col0, uint b, uint k_padded)
     }
 }
 
+// One token: x of the blocks first_block .. + WG - 1, normed, part i of block j at i * STRIDE + j.
+const bool STAGED = COLS == 1u && !LANE_ROWS;
+const uint STRIDE = WG + 1u; // no two lanes that write side by side meet in a bank
+shared vec4 staged[STAGED ? 8u * STRIDE : 1u];
+
+void stage(uint col, uint first_block, uint n_blocks)
+{
+    [[unroll]] for (uint i = 0u; i < 8u; i++) {
+        const uint at = i * WG + gl_LocalInvocationIndex, b = first_block + at / 8u;
+        vec4 x = vec4(0.0);
+        if (b < n_blocks) {
+            x = x_load(p.x_at + col * p.k, b, at % 8u);
+            if (NORM) {
+                sums[SQUARES] += dot(x, x);
+                x *= norm_load(b, at % 8u);
+            }
+        }
+        staged[at % 8u * STRIDE + at / 8u] = x;
+    }
+}
+
+// NR rows of one matrix, one block, with x of it.
+void add_staged_rows(uint which, uint row0, uint b, uint k_padded, vec4 x[8])
+{
+    matrix = which;
+    [[unroll]] for (uint r = 0u; r < NR; r++) {
+        vec4 w[8];
+        block_load(row_base(min(row0 + r, p.rows - 1u), p.row_words), b, k_padded, w);
+        float sum = 0.0;
+        [[unroll]] for (uint i = 0u; i < 8u; i++) sum += dot(w[i], x[i]);
+        sums[which * NR + r] += sum;
+    }
+}
+
 void store(uint row, uint col, uint r, uint c)
 {
     const float scale = NORM ? 1.0 / sqrt(sums[SQUARES + c] / float(p.k) + p.eps) : 1.0;
@@ -156,7 +192,18 @@ void main()
             if (col0 + c < p.T) store(row0, col0 + c, 0u, c);
         return;
     }
-    for (uint b = gl_LocalInvocationIndex; b < n_blocks; b += WG) {
+    for (uint first = 0u; STAGED && first < n_blocks; first += WG) {
+        const uint b = first + gl_LocalInvocationIndex;
+        if (first > 0u) barrier();
+        stage(col0, first, n_blocks);
+        barrier();
+        if (b >= n_blocks) continue;
+        vec4 x[8];
+        [[unroll]] for (uint i = 0u; i < 8u; i++) x[i] = staged[i * STRIDE + gl_LocalInvocationIndex];
+        add_staged_rows(0u, row0, b, k_padded, x);
+        if (GATED) add_staged_rows(1u, row0, b, k_padded, x);
+    }
+    for (uint b = gl_LocalInvocationIndex; !STAGED && b < n_blocks; b += WG) {
         add_shared_rows(0u, row0, col0, b, k_padded);
         if (GATED) add_shared_rows(1u, row0, col0, b, k_padded);
     }

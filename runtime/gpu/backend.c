@@ -25,8 +25,8 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
                                         .shared_reduce = !l->subgroup_arithmetic, .split_slices = 4, .split_lanes = 16,
                                         .split_join = true, .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 32,
                                         .tile_shared_bytes = 48 << 10};
-    const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {1, 4}, .lanes = MAX(32u, subgroup), .rows = 2,
-                                   .max_cols = 8, .matmul_from = 9, .fold_norm = true, .fuse_gate = true, .norm_lanes = 128, .head_lanes = 64,
+    const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {1, 4}, .lanes = MAX(32u, subgroup), .rows = 4,
+                                   .fill = 2048, .max_cols = 8, .matmul_from = 9, .fold_norm = true, .fuse_gate = true, .norm_lanes = 128, .head_lanes = 64,
                                    .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic,
                                    .split_slices = 64, .split_lanes = 128, .split_join = true,
                                    .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 128, .tile_shared_bytes = 48 << 10, .sample_lanes = 256, .sample_items = 8,
@@ -50,7 +50,7 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
     switch (i) {
     case 0: *t = tuning_for(l); return true;
     case 1: t->fold_norm = t->fuse_gate = true; return true;
-    case 2: t->name = "share+shared"; t->shared_reduce = true; t->lanes = 64; t->rows = 1; t->attention_lanes = 32; t->fold_norm = true;
+    case 2: t->name = "share+shared"; t->shared_reduce = true; t->lanes = 24; t->rows = 4; t->fill = 64; t->attention_lanes = 32; t->fold_norm = true;
             t->sample_lanes = 128; t->sample_items = 8; t->split_lanes = 64; t->split_slices = 7; t->split_join = false;
             t->tile_from = 3; t->tile_lanes = 64; t->tile_shared_bytes = 16 << 10; return true;
     case 3: t->name = "tiled"; t->matmul_from = t->tile_from = 1; t->max_rows = TILE_LARGEST; t->tile_shared_bytes = 16 << 10; return true;

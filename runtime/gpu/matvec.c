@@ -12,6 +12,23 @@ bool gpu_matvec_suits(const struct gpu_backend *g, uint32_t T)
 /* Columns a workgroup: as many as allowed, but evenly spread, since those past T are computed and thrown away. */
 static uint32_t columns(const struct gpu_tuning *t, uint32_t T) { return groups(T, groups(T, t->max_cols)); }
 
+/* Lanes that share the rows of a workgroup: more where the workgroups are too few to fill the device, and such that few are idle
+ * in the last of their turns over the row's blocks. */
+static uint32_t lanes_for(const struct gpu_tuning *t, uint32_t n_groups, uint32_t k)
+{
+    const uint32_t blocks = groups(k, 32);
+    uint32_t best = t->lanes;
+    double least = 0;
+    for (uint32_t m = 1; t->fill && m <= 4; m++) {
+        const uint32_t lanes = m * t->lanes, turns = groups(blocks, lanes);
+        const double full = MIN(1.0, (double)n_groups * m / t->fill), cost = (double)turns * lanes / full;
+        if (m > 1 && cost >= least) continue;
+        least = cost;
+        best = lanes;
+    }
+    return best;
+}
+
 /* What one dispatch computes: y (+)= x @ w^T; norm: of rms(x, norm); up: silu of that times x @ up^T. */
 struct matvec {
     const struct weight *w, *up, *norm; /* up, norm: NULL = none */
@@ -25,8 +42,10 @@ static enum pumice_status matvec_part(struct gpu_backend *g, struct recorder *r,
     const struct gpu_tuning *t = &g->tuning;
     const struct weight_part *part = &m->w->parts[part_i], *up = m->up ? &m->up->parts[part_i] : part;
     const uint32_t k = m->w->k, cols = columns(t, op->T);
-    const uint32_t spec[] = {t->lanes, part->layout.rows, part->layout.vec, t->lane_rows, t->lane_rows ? 1 : t->rows,
-                             cols, k % 32 != 0, m->norm != NULL, m->up != NULL};
+    const uint32_t rows = t->lane_rows ? 1 : MAX(1u, MIN(t->rows, cols > 1 ? 2u : t->rows) / (m->up ? 2 : 1));
+    const uint32_t lanes = t->lane_rows ? t->lanes : lanes_for(t, groups(part->n, rows), k);
+    const uint32_t spec[] = {lanes, part->layout.rows, part->layout.vec, t->lane_rows, rows, cols, k % 32 != 0, m->norm != NULL,
+                             m->up != NULL};
     const VkDeviceAddress second = g->memory.blocks[up->buf.memory].address + up->buf.offset;
     struct matmul_push push = matmul_push_of(g, op, m->w, part);
     struct dispatch d = {.bindings = {in(part->buf), in(m->x), out(m->y), in(m->norm ? m->norm->parts[0].buf : m->x), in(up->buf)},
@@ -35,7 +54,7 @@ static enum pumice_status matvec_part(struct gpu_backend *g, struct recorder *r,
     push.address2_lo = (uint32_t)second;
     push.address2_hi = (uint32_t)(second >> 32);
     kernel_name(name, sizeof name, "matvec", layout_suffix(m->w->type), t->by_address ? "_bda" : t->shared_reduce ? "_shared" : "");
-    grid(g, groups(part->n, t->lane_rows ? t->lanes : t->rows), &push.groups_x, &d.groups[1]);
+    grid(g, groups(part->n, t->lane_rows ? lanes : rows), &push.groups_x, &d.groups[1]);
     d.groups[0] = push.groups_x;
     d.groups[2] = groups(op->T, cols);
     TRY(pipeline_get(&g->pipelines, name, 5, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
