@@ -128,7 +128,7 @@ static void set_value(struct settings *s, const struct row *r, const char *value
     }
     snprintf(text, sizeof text, "%.*s", (int)MIN(n, sizeof text - 1), value);
     if (r->type == TYPE_WORD) {
-        for (int i = 0; i < 3; i++)
+        for (int i = 0; i < 3 && r->words[i] != NULL; i++)
             if (strcmp(text, r->words[i]) == 0) *(int *)((char *)s + r->offset) = i;
         return;
     }

@@ -76,12 +76,18 @@ static uint32_t split_rows(const struct gpu_backend *g, const struct op *op)
     return rows;
 }
 
+static uint32_t split_slices(const struct gpu_backend *g, const struct op *op)
+{
+    const uint32_t chunk = split_lanes(g, op->E) / 2;
+    return MIN(MIN(g->tuning.split_slices, chunk), (op->kv.C + chunk - 1) / chunk);
+}
+
 /* A buffer for the parts of up to GPU_SPLIT_TOKENS tokens, and the counters, which are 0 between dispatches. One that is too
  * small stays for the plans that use it. */
-static enum pumice_status split_buffers(struct gpu_backend *g, const struct op *op, uint32_t slices, struct buf *parts)
+static enum pumice_status split_buffers(struct gpu_backend *g, const struct op *op, struct buf *parts)
 {
     enum pumice_status st = PUMICE_OK;
-    const uint64_t bytes = (uint64_t)GPU_SPLIT_TOKENS * op->H * slices * (op->E + 4) * 4;
+    const uint64_t bytes = (uint64_t)GPU_SPLIT_TOKENS * op->H * split_slices(g, op) * (op->E + 4) * 4;
     if (!g->counters.bytes) {
         static const uint32_t zeros[N_COUNTERS];
         TRY(memory_create(&g->memory, MEM_SCRATCH, sizeof zeros, "attention counters", &g->counters));
@@ -113,18 +119,16 @@ fail:
     return st;
 }
 
-static enum pumice_status split(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct kv_window *w)
+static enum pumice_status split(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct kv_window *w,
+                                struct buf parts)
 {
     enum pumice_status st = PUMICE_OK;
     const struct gpu_tuning *t = &g->tuning;
-    const uint32_t rows = split_rows(g, op), lanes = split_lanes(g, op->E), chunk = lanes / 2;
-    const uint32_t slices = MIN(MIN(t->split_slices, chunk), (op->kv.C + chunk - 1) / chunk);
+    const uint32_t rows = split_rows(g, op), lanes = split_lanes(g, op->E), slices = split_slices(g, op);
     const struct attention_push push = push_of(op, w);
     const uint32_t spec[] = {lanes, op->E, rows, slices, t->split_join};
     struct dispatch d = dispatch_of(op, w);
-    struct buf parts = {0};
     char name[64];
-    TRY(split_buffers(g, op, slices, &parts));
     d.bindings[5] = (struct binding){.buf = parts, .write = true};
     d.bindings[6] = (struct binding){.buf = g->counters, .write = true};
     d.push = &push;
@@ -189,12 +193,14 @@ enum pumice_status gpu_record_attention(struct gpu_backend *g, struct recorder *
     enum pumice_status st = PUMICE_OK;
     const struct gpu_tuning *t = &g->tuning;
     const bool wide = op->E % 32 == 0, many = t->tile_from && op->T >= t->tile_from;
+    struct buf parts = {0};
     if (op->E % 4)
         return err_set(PUMICE_UNSUPPORTED, "heads of %u dimensions: a multiple of 4 is needed on Vulkan; use --device cpu", op->E);
+    if (wide && t->split_slices) TRY(split_buffers(g, op, &parts)); /* also where later plans only want it: memory does not grow */
     for (struct kv_window w = {0}; w.g0 < op->G; w.g0 += w.n_g) {
         TRY(gpu_kv_window(g, op, &w));
         if (wide && many) TRY(tile(g, r, op, &w));
-        else if (wide && t->split_slices && op->T <= GPU_SPLIT_TOKENS) TRY(split(g, r, op, &w));
+        else if (wide && t->split_slices && op->T <= GPU_SPLIT_TOKENS) TRY(split(g, r, op, &w, parts));
         else TRY(plain(g, r, op, &w));
     }
 fail:
