@@ -444,6 +444,55 @@ static void test_variants(void)
     rig_close(&reference);
 }
 
+/* A device that calls itself a GPU gets the family that its features allow. */
+static struct device_features seen, allowed;
+static void hook_features(struct device *d)
+{
+    struct device_features *f = &d->physical.limits.features;
+    seen = *f;
+    d->physical.limits.software = false;
+    f->half &= allowed.half;
+    f->dot &= allowed.dot;
+    f->dot_accelerated = allowed.dot_accelerated;
+    if (!allowed.matrix.m) memset(&f->matrix, 0, sizeof f->matrix);
+}
+
+static void test_families(void)
+{
+    static const struct {
+        struct device_features allowed;
+        enum matmul_family family;
+    } cases[] = {{{.half = true}, MATMUL_TILED},
+                 {{.half = true, .dot = true}, MATMUL_TILED},
+                 {{.half = true, .dot = true, .dot_accelerated = true}, MATMUL_DOT},
+                 {{.half = true, .dot = true, .dot_accelerated = true, .matrix = {1, 1, 1}}, MATMUL_MATRIX}};
+    struct rig r, reference;
+    float logits[512], want[512];
+    REQUIRE(rig_open(&reference, GGUF_T_Q6_K, "reference") == PUMICE_OK, "%s", pumice_error());
+    sync_ok(&reference, 40);
+    copy_logits(&reference, want);
+    device_hook = hook_features;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        allowed = cases[i].allowed;
+        REQUIRE(rig_open(&r, GGUF_T_Q6_K, gpu_name) == PUMICE_OK, "%s", pumice_error());
+        const bool lacking = (allowed.matrix.m && !seen.matrix.m) || (allowed.dot && !seen.dot);
+        const struct gpu_backend *g = (const struct gpu_backend *)r.engine->backend;
+        if (lacking) {
+            printf("families: skipped %s, which this device lacks\n", matmul_family_name(cases[i].family));
+        } else {
+            CHECK(g->tuning.family == cases[i].family, "case %zu: %s", i, matmul_family_name(g->tuning.family));
+            CHECK(matmul_family_for(g, GGUF_T_F32, 40) == MATMUL_TILED && matmul_family_for(g, GGUF_T_Q6_K, 1) == MATMUL_TILED,
+                  "case %zu: rounds what it should not", i);
+            sync_ok(&r, 40);
+            copy_logits(&r, logits);
+            CHECK(nmse(logits, want, r.model->h.V) < 5e-3, "case %zu: nmse %g", i, nmse(logits, want, r.model->h.V));
+        }
+        rig_close(&r);
+    }
+    device_hook = NULL;
+    rig_close(&reference);
+}
+
 /* The pipeline cache: written, read back, and ignored when it is damaged. */
 static void test_cache(void)
 {
@@ -613,7 +662,8 @@ int main(int argc, char **argv)
         bool every_arch;
     } tests[] = {{"layers", test_layers, true},  {"gpu layers", test_gpu_layers, true},
                  {"barriers", test_barriers, true}, {"session", test_session, true},    {"save", test_save, true},
-                 {"small", test_small_device, true}, {"variants", test_variants, true}, {"memory", test_memory, false}, {"lost", test_lost, false},
+                 {"small", test_small_device, true}, {"variants", test_variants, true},
+                 {"families", test_families, false}, {"memory", test_memory, false}, {"lost", test_lost, false},
                  {"failures", test_failures, false}, {"cache", test_cache, false},
                  {"fit", test_fit, false},            {"first", test_first_use, false}};
     if (getenv("PUMICE_TEST_DEVICE")) gpu_name = getenv("PUMICE_TEST_DEVICE");
