@@ -131,6 +131,15 @@ struct backend_memory {
     uint64_t max_buffer_bytes;        /* of one buffer that kernels read as a whole (KV cache, activations) */
 };
 
+/* A number that changes the speed of some kernels alone. */
+struct tune_knob {
+    const char *name;   /* static */
+    enum op_kind kind;  /* whose speed, with so many tokens */
+    uint32_t T;
+    uint32_t values[8]; /* [n] that the device can take; n = 0: has no effect here */
+    uint32_t n, now;    /* now: in use */
+};
+
 struct backend_calls {
     void (*destroy)(struct backend *b);
     /* Contents are undefined. Fails MEMORY naming what and how much. name: for the debugger, copied. */
@@ -163,6 +172,12 @@ struct backend_calls {
     /* Changes with the device, its driver and our kernels: what was found right stays right while it is the same. NULL: no
      * need to ask. */
     uint64_t (*identity)(const struct backend *b);
+    /* Knobs: number i, false past the last; a value for what is recorded from now on; keep: those in use become the automatic
+     * choice on this device and driver (IO); tuned: that was done. NULL: there are none. */
+    bool (*tune_knob)(const struct backend *b, uint32_t i, struct tune_knob *out);
+    void (*tune_set)(struct backend *b, uint32_t i, uint32_t value);
+    enum pumice_status (*tune_keep)(struct backend *b);
+    bool (*tuned)(const struct backend *b);
     /* Turns a row x[k] into what op_matmul multiplies with w: integer kernels round it. For tests; NULL: nothing. */
     enum pumice_status (*round_input)(struct backend *b, const struct weight *w, float *x);
 };
