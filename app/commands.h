@@ -15,6 +15,7 @@ int command_bench_kernels(const struct options *o); /* bench --kernels */
 int command_devices(const struct options *o);
 int command_fit(const struct options *o);
 int command_selftest(const struct options *o);
+int command_tune(const struct options *o);
 
 /* Prints this thread's error and gives the exit code that belongs to the status. */
 int command_fail(enum pumice_status status);

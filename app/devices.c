@@ -29,13 +29,14 @@ static cJSON *device_json(const struct pumice_device_info *d)
     cJSON_AddNumberToObject(o, "subgroup_size", d->subgroup_size);
     cJSON_AddNumberToObject(o, "shared_memory_bytes", d->shared_memory_bytes);
     cJSON_AddStringToObject(o, "features", d->features);
+    cJSON_AddStringToObject(o, "tuning", d->tuning);
     cJSON_AddBoolToObject(o, "usable", d->usable);
     cJSON_AddBoolToObject(o, "chosen", d->chosen);
     (void)json_add_text(o, "reason", d->reason, str_of(d->reason).n);
     return o;
 }
 
-static void device_text(const struct pumice_device_info *d)
+static void device_text(const struct pumice_device_info *d, bool verbose)
 {
     char memory[32], allocation[32], range[32], shared[32];
     report_bytes(d->memory_bytes, memory, sizeof memory);
@@ -52,6 +53,7 @@ static void device_text(const struct pumice_device_info *d)
            memory, allocation, range, d->subgroup_size, shared);
     if (d->features[0] != 0) printf("     %s\n", d->features);
     printf("     Vulkan %s, driver %s, UUID %s\n", d->api, d->driver, d->uuid);
+    if (verbose) printf("     kernels %s\n", d->tuning);
 }
 
 int command_devices(const struct options *o)
@@ -79,7 +81,7 @@ int command_devices(const struct options *o)
         const enum pumice_status st = json_print_line(list);
         if (st != PUMICE_OK) code = command_fail(st);
     } else {
-        for (size_t i = 0; i < n; i++) device_text(&devices[i]);
+        for (size_t i = 0; i < n; i++) device_text(&devices[i], o->verbose);
     }
     bool chosen = false;
     for (size_t i = 0; i < n; i++) chosen = chosen || devices[i].chosen;

@@ -16,7 +16,8 @@ static bool on_progress(void *user, const char *stage, float fraction)
 {
     (void)user;
     const bool check = strcmp(stage, "check") == 0;
-    term_progress(check ? "checking the device, once" : "loading the model", (double)fraction);
+    const bool tune = strcmp(stage, "tune") == 0;
+    term_progress(check ? "checking the device, once" : tune ? "tuning the kernels, once" : "loading the model", (double)fraction);
     return term_interrupts() == 0;
 }
 
@@ -80,6 +81,7 @@ enum pumice_status llm_open_session(const struct options *o, struct llm *out)
                                                 .device = o->device,
                                                 .validate = o->validate,
                                                 .perf = o->perf || o->trace != NULL,
+                                                .no_tune = o->no_tune,
                                                 .n_threads = (uint32_t)o->threads,
                                                 .kv = o->kv,
                                                 .progress = on_progress};

@@ -82,6 +82,8 @@ static int dispatch(const struct options *o)
         return command_fit(o);
     case COMMAND_SELFTEST:
         return command_selftest(o);
+    case COMMAND_TUNE:
+        return command_tune(o);
     case N_COMMANDS:
         break;
     }

@@ -30,7 +30,7 @@ static const struct row {
     const char *help;
 } rows[] = {
 #define AT(field) offsetof(struct options, field)
-    {OPTION_MODEL, 'm', "model", TEXT, AT(model), 0, 0, "FILE", MODEL | C(FIT) | C(WINDOW),
+    {OPTION_MODEL, 'm', "model", TEXT, AT(model), 0, 0, "FILE", MODEL | C(FIT) | C(WINDOW) | C(TUNE),
      "the model, a GGUF file (default: the built-in toy)"},
     {OPTION_PROMPT, 'p', "prompt", TEXT, AT(prompt), 0, 0, "TEXT", C(RUN) | C(TOKENIZE) | C(TEMPLATE) | C(LOGITS), "the text"},
     {OPTION_FILE, 'f', "file", TEXT, AT(file), 0, 0, "FILE", C(RUN) | C(TOKENIZE) | C(TEMPLATE) | C(LOGITS),
@@ -105,7 +105,7 @@ static const struct row {
     {OPTION_SEED, 0, "seed", UINT, AT(seed), 0, 18446744073709551615.0, "N", ANSWER | C(SELFTEST),
      "random seed (default: another one every time, shown by --stats and --json; 0 for --jsonl and "
      "selftest)"},
-    {OPTION_DEVICE, 0, "device", TEXT, AT(device), 0, 0, "D", DEVICE | C(DEVICES) | C(FIT) | C(WINDOW),
+    {OPTION_DEVICE, 0, "device", TEXT, AT(device), 0, 0, "D", DEVICE | C(DEVICES) | C(FIT) | C(WINDOW) | C(TUNE),
      "auto, cpu, software, an index of `pumice devices`, part of a name, or a UUID"},
     {OPTION_THREADS, 't', "threads", UINT, AT(threads), 0, 4096, "N", DEVICE,
      "threads for --device cpu (default: all)"},
@@ -118,6 +118,8 @@ static const struct row {
      "at the end: time and bandwidth of each operation"},
     {OPTION_TRACE, 0, "trace", TEXT, AT(trace), 0, 0, "FILE", ANSWER | C(BENCH),
      "write what host and device did when to FILE, a Chrome trace (opens in Perfetto); ops are then timed one by one"},
+    {OPTION_NO_TUNE, 0, "no-tune", FLAG, AT(no_tune), 0, 0, NULL, COMPUTE | C(BENCH),
+     "do not measure which kernel numbers suit a GPU that is used for the first time"},
     {OPTION_VALIDATE, 0, "validate", FLAG, AT(validate), 0, 0, NULL, DEVICE,
      "with Vulkan's validation layers"},
     {OPTION_VERBOSE, 'v', "verbose", FLAG, AT(verbose), 0, 0, NULL, ALL, "log lines on standard error"},
@@ -170,6 +172,10 @@ static const struct {
     {"selftest", "[options]", "check every kernel on the device against the reference",
      "Run every kernel on the chosen device and compare it with the reference. Exit code 1 if one is "
      "wrong."},
+    {"tune", "[-m FILE] [options]", "measure which kernel numbers suit the device, and keep them",
+     "Measure which numbers (lanes, rows, columns) make the kernels fastest on the device, at the shapes of -m FILE or of "
+     "Qwen3-4B, and keep them for device and driver: later runs use them. GPUs are tuned by themselves when they are used for "
+     "the first time (--no-tune: not), software drivers only here."},
 };
 
 static const char exit_codes[] =

@@ -19,6 +19,7 @@ enum command {
     COMMAND_DEVICES,
     COMMAND_FIT,
     COMMAND_SELFTEST,
+    COMMAND_TUNE,
     N_COMMANDS
 };
 
@@ -77,6 +78,7 @@ enum option_id {
     OPTION_STATS,
     OPTION_PERF,
     OPTION_TRACE,
+    OPTION_NO_TUNE,
     OPTION_VERBOSE,
     OPTION_QUIET,
     OPTION_HELP,
@@ -92,7 +94,7 @@ struct options {
     uint64_t ctx, max_tokens, top_k, seed, greedy, top, threads, max_history, repetitions;
     double temp, top_p, min_p;
     enum pumice_kv kv;
-    bool kernels, raw, json, jsonl, show_tokens, trust_special, no_thinking, no_history, plain, decode, validate, stats, perf, verbose, quiet, help, version;
+    bool kernels, raw, json, jsonl, show_tokens, trust_special, no_thinking, no_history, no_tune, plain, decode, validate, stats, perf, verbose, quiet, help, version;
 };
 
 /* Fills *out from argv[1..argc-1]; the pointers are into argv. Fails ARGUMENT with a sentence. */

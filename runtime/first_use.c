@@ -92,6 +92,29 @@ fail:
     return st;
 }
 
+static bool on_tuned(void *user, const struct pumice_tune_row *row)
+{
+    const struct pumice_engine_params *params = user;
+    log_line(PUMICE_LOG_INFO, "tuning: %s %u: %.1f us%s", row->knob, row->value, row->ns / 1e3, row->chosen ? ", chosen" : "");
+    return !params->progress || params->progress(params->user, "tune", 0);
+}
+
+/* A GPU that was not tuned before is tuned now. That it failed (but for a cancel) is no reason not to go on. */
+static enum pumice_status tune(struct pumice_engine *e, const struct pumice_engine_params *params)
+{
+    struct backend *b = e->backend;
+    struct pumice_device_info info;
+    b->calls->info(b, &info);
+    if (params->no_tune || !b->calls->tuned || b->calls->tuned(b) || info.kind == PUMICE_DEVICE_SOFTWARE) return PUMICE_OK;
+    const uint64_t begin = platform_now_ns();
+    const enum pumice_status st = pumice_tune(params, e->model, on_tuned, (void *)(uintptr_t)params);
+    if (st == PUMICE_CANCELLED) return st;
+    log_line(PUMICE_LOG_INFO, "tuned in %.1f s%s%s", (double)(platform_now_ns() - begin) / 1e9, st == PUMICE_OK ? "" : ", in vain: ",
+             st == PUMICE_OK ? "" : pumice_error());
+    (void)b->calls->variant(b, 0); /* what is kept now */
+    return PUMICE_OK;
+}
+
 enum pumice_status engine_first_use(struct pumice_engine *e, const struct pumice_engine_params *params)
 {
     enum pumice_status st = PUMICE_OK;
@@ -99,6 +122,7 @@ enum pumice_status engine_first_use(struct pumice_engine *e, const struct pumice
     char path[1200], wrong[96] = "", line[128];
     uint32_t variant = 0;
     if (!b->calls->identity) return PUMICE_OK;
+    TRY(tune(e, params));
     const struct kernel_needs needs = needs_of(e->model, e->kv);
     const bool named = cache_name(b, &needs, path, sizeof path);
     if (!named || !cache_read(path, &variant, wrong, sizeof wrong)) {

@@ -159,21 +159,17 @@ fail:
     return st;
 }
 
-/* One row: time on the device with `copies` of the weight, already there. */
-static enum pumice_status bench_row(struct bench *b, const struct kernel_row *row, const struct weight *copies, uint32_t n_copies)
+/* Time on the device with `copies` of the weight, already there. out (or NULL): gets bytes and flops. */
+static enum pumice_status time_row(struct bench *b, const struct kernel_row *row, const struct weight *copies, uint32_t n_copies,
+                                   double *median, double *spread, struct pumice_kernel_row *out,
+                                   enum arithmetic *arithmetic)
 {
     enum pumice_status st = PUMICE_OK;
     struct backend *device = b->rig.side[0];
     struct kernel_call call = {0};
-    struct pumice_kernel_row out = {.n_tokens = row->T, .n_past = row->past};
     struct op ops[MAX_COPIES];
     struct buf step = {0};
     struct kernel_row bare = *row;
-    kernel_name(row, "", out.name, sizeof out.name);
-    out.name[strlen(out.name) - 3] = 0; /* the variant's brackets */
-    out.op = op_kind_name(row->kind);
-    out.type = row->kind == OP_MATMUL || row->kind == OP_EMBED ? gguf_type(row->type)->name : "";
-    if (b->only && !strstr(out.name, b->only)) return PUMICE_OK;
     if (n_copies) bare.N = 1; /* its weight is not used */
     TRY(kernel_step(device, row, &step));
     TRY(kernel_prepare(&b->rig, &bare, &call));
@@ -185,22 +181,39 @@ static enum pumice_status bench_row(struct bench *b, const struct kernel_row *ro
         ops[i].step = step;
         if (n_copies) ops[i].w = &copies[i];
     }
-    TRY(measure(device, ops, MAX(n_copies, 1u), &out.median_ns, &out.spread_ns));
-    out.bytes = op_bytes(&ops[0], row->past);
-    out.flops = op_flops(&ops[0], row->past);
-    const double memory_ns = b->ceilings.bytes_per_s > 0 ? (double)out.bytes * 1e9 / b->ceilings.bytes_per_s : 0;
-    const enum arithmetic arithmetic = device->calls->arithmetic_of ? device->calls->arithmetic_of(device, &ops[0]) : ARITHMETIC_F32;
-    const double rate = *ceiling(&b->ceilings, arithmetic), compute_ns = rate > 0 ? out.flops * 1e9 / rate : 0;
-    out.bound = memory_ns >= compute_ns ? "memory" : arithmetic_name(arithmetic);
-    out.share = MAX(memory_ns, compute_ns) / out.median_ns;
+    TRY(measure(device, ops, MAX(n_copies, 1u), median, spread));
+    if (out) {
+        out->bytes = op_bytes(&ops[0], row->past);
+        out->flops = op_flops(&ops[0], row->past);
+        *arithmetic = device->calls->arithmetic_of ? device->calls->arithmetic_of(device, &ops[0]) : ARITHMETIC_F32;
+    }
 fail:
     if (row->kind == OP_MATMUL && call.op[0].y.bytes && call.y && call.op[0].y.memory != call.y->buf[0].memory)
         device->calls->buffer_destroy(device, &call.op[0].y);
     if (step.bytes) device->calls->buffer_destroy(device, &step);
     kernel_clear(&b->rig);
-    if (st != PUMICE_OK) return st;
-    st = error_of(b, *row, &out.nmse);
-    if (st == PUMICE_OK) b->report(b->user, &out);
+    return st;
+}
+
+/* One row, reported. */
+static enum pumice_status bench_row(struct bench *b, const struct kernel_row *row, const struct weight *copies, uint32_t n_copies)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct pumice_kernel_row out = {.n_tokens = row->T, .n_past = row->past};
+    enum arithmetic arithmetic = ARITHMETIC_F32;
+    kernel_name(row, "", out.name, sizeof out.name);
+    out.name[strlen(out.name) - 3] = 0; /* the variant's brackets */
+    out.op = op_kind_name(row->kind);
+    out.type = row->kind == OP_MATMUL || row->kind == OP_EMBED ? gguf_type(row->type)->name : "";
+    if (b->only && !strstr(out.name, b->only)) return PUMICE_OK;
+    TRY(time_row(b, row, copies, n_copies, &out.median_ns, &out.spread_ns, &out, &arithmetic));
+    const double memory_ns = b->ceilings.bytes_per_s > 0 ? (double)out.bytes * 1e9 / b->ceilings.bytes_per_s : 0;
+    const double rate = *ceiling(&b->ceilings, arithmetic), compute_ns = rate > 0 ? out.flops * 1e9 / rate : 0;
+    out.bound = memory_ns >= compute_ns ? "memory" : arithmetic_name(arithmetic);
+    out.share = MAX(memory_ns, compute_ns) / out.median_ns;
+    TRY(error_of(b, *row, &out.nmse));
+    b->report(b->user, &out);
+fail:
     return st;
 }
 
@@ -328,6 +341,125 @@ static enum pumice_status shapes_of(struct pumice_model *m, struct shapes *s)
     s->bias = m->layers[0].q_norm == NULL;
     s->embed = (struct matrix){m->embed->type, (uint32_t)m->embed->dims[1], (uint32_t)m->embed->dims[0]};
 fail:
+    return st;
+}
+
+/* --- tuning ----------------------------------------------------------------------------------------------------------- */
+
+enum { TUNE_MATRICES = 3 };
+#define TUNE_COLD_BYTES ((uint64_t)64 << 20)
+
+struct tuner {
+    struct bench b;
+    struct shapes shapes;
+    struct matrix matrices[TUNE_MATRICES]; /* the largest of each type that is not huge */
+    struct weight weights[TUNE_MATRICES][8];
+    uint32_t n_matrices, n_copies[TUNE_MATRICES];
+};
+
+static enum pumice_status tuner_weights(struct tuner *t)
+{
+    enum pumice_status st = PUMICE_OK;
+    const uint64_t cold = t->b.host ? TUNE_COLD_BYTES / 8 : TUNE_COLD_BYTES;
+    for (uint32_t i = 0; i < t->shapes.n_matrices; i++) {
+        const struct matrix m = t->shapes.matrices[i];
+        uint32_t j = 0;
+        if ((uint64_t)m.n * quant_row_bytes(m.type, m.k) > TUNE_COLD_BYTES) continue;
+        while (j < t->n_matrices && t->matrices[j].type != m.type) j++;
+        if (j == TUNE_MATRICES) continue;
+        if (j == t->n_matrices) t->matrices[t->n_matrices++] = m;
+        if ((uint64_t)m.n * m.k > (uint64_t)t->matrices[j].n * t->matrices[j].k) t->matrices[j] = m;
+    }
+    for (uint32_t j = 0; j < t->n_matrices; j++) {
+        const struct matrix *m = &t->matrices[j];
+        const uint64_t bytes = (uint64_t)m->n * quant_row_bytes(m->type, m->k);
+        t->n_copies[j] = (uint32_t)MIN(cold / bytes + 1, (uint64_t)COUNT_OF(t->weights[j]));
+        for (uint32_t i = 0; i < t->n_copies[j]; i++) TRY(kernel_weight(&t->b.rig, m->type, m->n, m->k, &t->weights[j][i]));
+    }
+    TRY(t->b.rig.side[0]->calls->weights_done(t->b.rig.side[0]));
+fail:
+    return st;
+}
+
+/* What the kernels of a knob take with the values in use. */
+static enum pumice_status tuner_time(struct tuner *t, const struct tune_knob *k, double *ns)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct shapes *s = &t->shapes;
+    double spread = 0, one = 0;
+    *ns = 0;
+    if (k->kind != OP_MATMUL) {
+        const enum op_kind kind = k->kind == OP_QK_NORM_ROPE_KV && s->bias ? OP_BIAS_ROPE_KV : k->kind;
+        const struct kernel_row row = {.kind = kind, .T = k->T, .K = s->D, .H = s->H, .G = s->G, .E = s->E, .past = 1024};
+        return time_row(&t->b, &row, NULL, 0, ns, &spread, NULL, NULL);
+    }
+    for (uint32_t j = 0; j < t->n_matrices; j++) {
+        const struct matrix *m = &t->matrices[j];
+        const struct kernel_row row = {.kind = OP_MATMUL, .type = m->type, .T = k->T, .N = m->n, .K = m->k};
+        TRY(time_row(&t->b, &row, t->weights[j], t->n_copies[j], &one, &spread, NULL, NULL));
+        *ns += one;
+    }
+fail:
+    return st;
+}
+
+static enum pumice_status tuner_knob(struct tuner *t, uint32_t i, const struct tune_knob *k,
+                                     bool (*report)(void *user, const struct pumice_tune_row *row), void *user)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct backend *device = t->b.rig.side[0];
+    double ns[COUNT_OF(k->values)], before = 0;
+    uint32_t best = k->n;
+    TRY(tuner_time(t, k, &before));
+    double least = before / 1.05;
+    for (uint32_t j = 0; j < k->n; j++) {
+        device->calls->tune_set(device, i, k->values[j]);
+        ns[j] = before;
+        if (k->values[j] != k->now) TRY(tuner_time(t, k, &ns[j]));
+        if (ns[j] < least) least = ns[j], best = j;
+    }
+    if (best < k->n) { /* once more, in turns, against a machine that was busy by chance */
+        double again = 0, once = 0;
+        TRY(tuner_time(t, k, &again)); /* with the last value: warms up */
+        device->calls->tune_set(device, i, k->now);
+        TRY(tuner_time(t, k, &again));
+        device->calls->tune_set(device, i, k->values[best]);
+        TRY(tuner_time(t, k, &once));
+        if (MIN(once, ns[best]) > MIN(again, before) / 1.05) best = k->n;
+    }
+    device->calls->tune_set(device, i, best < k->n ? k->values[best] : k->now);
+    for (uint32_t j = 0; j < k->n; j++) {
+        const bool chosen = best < k->n ? j == best : k->values[j] == k->now;
+        if (!report(user, &(struct pumice_tune_row){.knob = k->name, .value = k->values[j], .ns = ns[j], .chosen = chosen}))
+            return err_set(PUMICE_CANCELLED, "tuning was cancelled; nothing is kept");
+    }
+fail:
+    return st;
+}
+
+enum pumice_status pumice_tune(const struct pumice_engine_params *params, struct pumice_model *model,
+                               bool (*report)(void *user, const struct pumice_tune_row *row), void *user)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct tune_knob k;
+    struct tuner *t = mem_calloc(1, sizeof *t);
+    if (!t) return err_memory("tuning", sizeof *t);
+    t->b = (struct bench){.options = {.device = params ? params->device : NULL, .perf = true}, .rig = {.n_sides = 1, .random = 1}};
+    TRY(open_device(&t->b));
+    struct backend *device = t->b.rig.side[0];
+    if (!device->calls->tune_knob)
+        TRY(err_set(PUMICE_UNSUPPORTED, "%s has nothing to tune; name a GPU with --device", t->b.ceilings.device.name));
+    t->b.host = is_host(&t->b.ceilings.device);
+    t->shapes = named[t->b.host ? 1 : 0];
+    if (model) TRY(shapes_of(model, &t->shapes));
+    TRY(tuner_weights(t));
+    for (uint32_t i = 0; device->calls->tune_knob(device, i, &k); i++)
+        if (k.n > 1) TRY(tuner_knob(t, i, &k, report, user));
+    TRY(device->calls->tune_keep(device));
+fail:
+    close_device(&t->b);
+    arena_fini(&t->b.rig.arena);
+    mem_free(t);
     return st;
 }
 

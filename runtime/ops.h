@@ -175,6 +175,15 @@ struct backend_memory {
     uint64_t max_binding_bytes;       /* of what kernels read as a whole (a head of a KV cache, activations) */
 };
 
+/* A number that changes the speed of some kernels alone. */
+struct tune_knob {
+    const char *name;   /* static */
+    enum op_kind kind;  /* whose speed, with so many tokens */
+    uint32_t T;
+    uint32_t values[8]; /* [n] that the device can take; n = 0: has no effect here */
+    uint32_t n, now;    /* now: in use */
+};
+
 struct backend_calls {
     void (*destroy)(struct backend *b);
     /* Contents are undefined. Fails MEMORY naming what and how much. name: for the debugger, copied. */
@@ -222,6 +231,12 @@ struct backend_calls {
     enum pumice_status (*round_input)(struct backend *b, const struct weight *w, uint32_t T, float *x, uint32_t n_rows, double *limit);
     /* Whether op_matmul of T tokens rounds decoded weights of that type to halves. For tests; NULL: never. */
     bool (*rounds_weights)(const struct backend *b, uint32_t type, uint32_t T);
+    /* Knobs: number i, false past the last; a value for what is recorded from now on; keep: those in use become the automatic
+     * choice on this device and driver (IO); tuned: that was done. NULL: there are none. */
+    bool (*tune_knob)(const struct backend *b, uint32_t i, struct tune_knob *out);
+    void (*tune_set)(struct backend *b, uint32_t i, uint32_t value);
+    enum pumice_status (*tune_keep)(struct backend *b);
+    bool (*tuned)(const struct backend *b);
 };
 /* First member of each back end's own struct. */
 struct backend {

@@ -112,6 +112,7 @@ struct pumice_device_info {
     uint64_t memory_bytes; /* device-local heap, or physical memory */
     uint64_t max_allocation_bytes, max_storage_range_bytes;
     uint32_t subgroup_size, shared_memory_bytes;
+    char tuning[256];     /* numbers that the kernels use, built in or tuned; "" where there are none; from pumice_devices */
     bool usable, chosen;
     char reason[256];     /* why it was chosen, or not, or cannot be used */
     char features[128];   /* "16-bit floats, 8-bit dot products, cooperative matrices 16x16x16": what prefill may use; "": nothing */
@@ -137,10 +138,11 @@ struct pumice_engine_params {
     bool validate; /* Vulkan validation layers on; their errors become PUMICE_DEVICE */
     bool perf;     /* collect time per op */
     bool trusted;  /* no self-test when device and driver are seen for the first time */
+    bool no_tune;  /* nor is a GPU's choice of kernel numbers measured then */
     uint32_t n_threads; /* CPU back end; 0 = all processors */
     enum pumice_kv kv;  /* of the sessions' caches */
     /* stage "check" (only where device and driver are seen for the first time), then "load"; fraction 0..1; return false to
-     * cancel. */
+     * cancel. "tune" likewise, on GPUs. */
     bool (*progress)(void *user, const char *stage, float fraction);
     void *user;
 };
@@ -291,6 +293,20 @@ struct pumice_kernel_row {
 enum pumice_status pumice_bench_kernels(const struct pumice_engine_params *params, struct pumice_model *model, const char *shapes,
                                         const char *only, void (*report)(void *user, const struct pumice_kernel_row *row),
                                         void *user, struct pumice_ceilings *ceilings);
+
+/* One value tried for a number. */
+struct pumice_tune_row {
+    const char *knob; /* static */
+    uint32_t value;
+    double ns;        /* of the kernels whose speed it changes, at the model's shapes */
+    bool chosen;
+};
+/* Measures which numbers (lanes, rows, ...) make the device's kernels fastest at the shapes of `model` (NULL: qwen3-4b's, or
+ * 0.6b's on software devices) and keeps them for this device and driver; what is opened afterwards uses them. A value must
+ * win by a twentieth. report: after each number's values are known, false cancels. Fails as an engine does on opening,
+ * UNSUPPORTED (nothing to tune), IO, CANCELLED. */
+enum pumice_status pumice_tune(const struct pumice_engine_params *params, struct pumice_model *model,
+                               bool (*report)(void *user, const struct pumice_tune_row *row), void *user);
 
 struct pumice_selftest_row {
     char name[96];     /* op, dims and types */

@@ -16,7 +16,7 @@ import time
 import unittest
 
 PUMICE, GGUF = (os.path.abspath(p) for p in sys.argv[1:3])
-COMMANDS = ["chat", "run", "template", "tokenize", "logits", "bench", "fit", "devices", "selftest"]
+COMMANDS = ["chat", "run", "template", "tokenize", "logits", "bench", "fit", "devices", "selftest", "tune"]
 CPU = ["--device", "cpu"]
 TIMEOUT = 300
 TMP = tempfile.mkdtemp(prefix="pumice-test-")

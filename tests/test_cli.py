@@ -427,7 +427,7 @@ class Compute:
         self.ok(done)
         err = done.stderr.decode()
         self.assertRegex(err, r"\[prefill \d+ tokens, [\d.]+ tok/s \| decode \d+ tokens, [\d.]+ tok/s .*logits [0-9a-f]{16}")
-        self.assertRegex(err, r"op +calls +total ms +% +GB/s")
+        self.assertRegex(err, r"op +calls +total ms +us a call +% +GB/s")
         self.assertIn("toy", err)
         self.assertRegex(err, r"device \w+: ")
         quiet = pumice("run", "-p", "Hello", "-n", "4", "--quiet", *self.device)

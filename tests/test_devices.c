@@ -1,3 +1,4 @@
+#define _XOPEN_SOURCE 700 /* setenv */
 /* test_devices: a table of simulated devices, made of the software Vulkan driver (or PUMICE_TEST_DEVICE) by taking things
  * away through device_hook. On each the whole model gives the tokens of the double-precision reference, or the device is
  * refused with the name of what it lacks. usage: test_devices [part of a device's name]
@@ -14,6 +15,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *gpu_name = "software";
 static const uint32_t types[] = {GGUF_T_Q4_K, GGUF_T_F16, GGUF_T_Q6_K};
@@ -296,6 +298,79 @@ static void test_shared_bytes(void)
     mem_free(copy);
 }
 
+/* --- tuning ----------------------------------------------------------------------------------------------------------- */
+
+static void hook_gpu(struct device *d)
+{
+    gpu(&d->physical.limits);
+    d->physical.info.kind = PUMICE_DEVICE_INTEGRATED;
+}
+
+static uint32_t n_tuned;
+static bool on_progress(void *user, const char *stage, float fraction)
+{
+    (void)user;
+    (void)fraction;
+    n_tuned += strcmp(stage, "tune") == 0;
+    return true;
+}
+
+static void open_tuned(struct rig *r, bool no_tune, bool tuned, char *text, size_t n)
+{
+    const struct pumice_engine_params params = {.device = gpu_name, .no_tune = no_tune, .progress = on_progress, .n_ctx = N_CONTEXT};
+    n_tuned = 0;
+    REQUIRE(rig_start(r, types[0], true, &params, N_CONTEXT) == PUMICE_OK, "%s", pumice_error());
+    const struct gpu_backend *g = (const struct gpu_backend *)r->engine->backend;
+    CHECK(g->tuned == tuned, "tuned: %d", g->tuned);
+    tune_describe(&g->tuning, g->tuned, text, n);
+}
+
+static void write_file(const char *path, const char *bytes)
+{
+    CHECK(platform_write_atomic(path, bytes, strlen(bytes)) == PUMICE_OK, "%s", pumice_error());
+}
+
+/* A GPU is tuned at its first use, once; what is kept computes right, and is ignored when it is damaged. */
+static void test_tuning(void)
+{
+    struct rig r;
+    struct run want;
+    float got[VOCAB] = {0};
+    char here[512], dir[700], cache[1024], built[512], first[512], second[512], path[1200];
+    REQUIRE(getcwd(here, sizeof here), "no working directory");
+    snprintf(dir, sizeof dir, "%s/test_devices.cache/%d", here, (int)getpid());
+    REQUIRE(setenv("XDG_CACHE_HOME", dir, 1) == 0 && platform_dir(PLATFORM_CACHE, cache, sizeof cache) == PUMICE_OK, "no cache");
+    rig_arch = ARCH_QWEN3;
+    REQUIRE(run(types[0], "reference", &want) == PUMICE_OK, "%s", pumice_error());
+    device_hook = hook_gpu;
+    open_tuned(&r, true, false, built, sizeof built);
+    CHECK(n_tuned == 0, "tuned, and yet not wanted");
+    rig_close(&r);
+    open_tuned(&r, false, true, first, sizeof first);
+    CHECK(n_tuned > 5, "%u values were tried", n_tuned);
+    CHECK(pumice_session_sync(r.session, prompt, N_PROMPT, NULL) == PUMICE_OK, "%s", pumice_error());
+    memcpy(got, pumice_session_logits(r.session), r.model->h.V * sizeof *got);
+    CHECK(nmse(got, want.logits) < 1e-6, "tuned kernels compute wrong: %g, %s", nmse(got, want.logits), first);
+    snprintf(path, sizeof path, "%s/tuned-%016llx.txt", cache,
+             (unsigned long long)physical_identity(&((struct gpu_backend *)r.engine->backend)->device.physical));
+    rig_close(&r);
+    open_tuned(&r, false, true, second, sizeof second);
+    CHECK(n_tuned == 0 && strcmp(first, second) == 0, "tuned again: %s, then %s", first, second);
+    rig_close(&r);
+    char wild[100] = "pumice tuning 1\nlanes 4096\n"; /* whole, but no such value is offered */
+    const uint64_t hash = hash_bytes(wild, strlen(wild), 0);
+    snprintf(wild + strlen(wild), sizeof wild - strlen(wild), "hash %016llx\n", (unsigned long long)hash);
+    const char *const damaged[] = {"", "pumice tuning 1\nlanes 64\nhash 0123456789abcdef\n", "x\n", wild};
+    for (size_t i = 0; i < COUNT_OF(damaged); i++) {
+        write_file(path, damaged[i]);
+        open_tuned(&r, true, false, second, sizeof second);
+        CHECK(strcmp(built, second) == 0, "damaged file %zu: %s", i, second);
+        rig_close(&r);
+    }
+    printf("%s\n%s\n", built, first);
+    device_hook = NULL;
+}
+
 static void on_log(void *user, enum pumice_log_level level, const char *line)
 {
     (void)user;
@@ -308,6 +383,7 @@ int main(int argc, char **argv)
     pumice_log_to(on_log, NULL);
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * 7919 + 13) % 256;
     test_shared_bytes();
+    if (argc < 2 || strcmp(argv[1], "tuning") == 0) test_tuning();
     for (size_t a = 0; a < COUNT_OF(rig_arch_names); a++) {
         rig_arch = (enum arch)a;
         printf("--- %s\n", rig_arch_names[a]);

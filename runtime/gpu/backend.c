@@ -1,6 +1,5 @@
 /* backend: the Vulkan back end behind ops.h's table of calls; the choice of tuning by device class. */
 #include "gpu.h"
-#include "spirv.h"
 
 #include "../trace.h"
 
@@ -90,6 +89,7 @@ static const char *variant(struct backend *b, uint32_t i)
     struct gpu_tuning t;
     if (!tuning_variant(&g->device.physical.limits, i, &t)) return NULL;
     g->tuning = within(&g->device.physical.limits, t);
+    g->tuned = i == 0 && tune_read(&g->device.physical, &g->tuning);
     return t.name;
 }
 
@@ -280,15 +280,17 @@ static void info(const struct backend *b, struct pumice_device_info *out) { *out
 static uint64_t identity(const struct backend *b)
 {
     const struct gpu_backend *g = gpu_of_const(b);
-    const struct physical *p = &g->device.physical;
-    uint64_t h = hash_bytes(p->uuid, sizeof p->uuid, 0);
-    h = hash_bytes(p->driver_uuid, sizeof p->driver_uuid, h);
-    h = hash_bytes(p->info.driver, strlen(p->info.driver), h);
-    h = hash_bytes(p->info.features, strlen(p->info.features), h); /* older validation layers hide some */
-    h = hash_bytes(&p->properties.driverVersion, sizeof p->properties.driverVersion, h);
-    for (size_t i = 0; i < spirv_n_kernels; i++) h = hash_bytes(spirv_kernels[i].words, spirv_kernels[i].bytes, h);
-    return h;
+    char tuning[512];
+    const uint64_t h = physical_identity(&g->device.physical);
+    if (!g->tuned) return h;
+    tune_describe(&g->tuning, true, tuning, sizeof tuning);
+    return hash_bytes(tuning, strlen(tuning), h);
 }
+
+static bool knob(const struct backend *b, uint32_t i, struct tune_knob *out) { return tune_knob_of(gpu_of_const(b), i, out); }
+static void set_knob(struct backend *b, uint32_t i, uint32_t value) { tune_set_knob(gpu_of(b), i, value); }
+static enum pumice_status keep_knobs(struct backend *b) { return tune_write(gpu_of(b)); }
+static bool tuned(const struct backend *b) { return gpu_of_const(b)->tuned; }
 
 static uint64_t device_bytes(const struct backend *b) { return gpu_of_const(b)->memory.total_bytes; }
 
@@ -347,7 +349,8 @@ static const struct backend_calls calls = {
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens, .variant = variant,
     .identity = identity, .memory = backend_memory, .weight_bytes = weight_bytes, .has_arithmetic = has_arithmetic,
     .arithmetic_of = arithmetic_of, .round_input = round_input,
-    .rounds_weights = rounds_weights};
+    .rounds_weights = rounds_weights, .tune_knob = knob,
+    .tune_set = set_knob, .tune_keep = keep_knobs, .tuned = tuned};
 
 #ifdef PUMICE_VALIDATE_DEFAULT
 static const enum validation default_validation = VALIDATE_IF_PRESENT;
@@ -367,7 +370,7 @@ enum pumice_status gpu_backend_create(const struct backend_options *options, str
     TRY(queue_init(&g->device));
     TRY(memory_init(&g->memory, &g->device));
     TRY(pipelines_init(&g->pipelines, &g->device));
-    g->tuning = within(&g->device.physical.limits, tuning_for(&g->device.physical.limits));
+    (void)variant(&g->base, 0);
     log_line(PUMICE_LOG_INFO, "%s (%s), Vulkan %s, subgroup %u, kernels: %s, prefill: %s", g->device.physical.info.name,
              g->device.physical.info.driver, g->device.physical.info.api, g->device.physical.limits.subgroup_size,
              g->tuning.name, g->tuning.matmul_from ? matmul_family_name(g->tuning.family) : "as decode");
@@ -393,7 +396,12 @@ enum pumice_status gpu_devices(const char *wanted, struct pumice_device_info *ou
     }
     if (instance_open(in, VALIDATE_OFF) != PUMICE_OK) goto fail; /* no loader or driver: no devices */
     TRY(physical_list(in, wanted, list, &n_found, &chosen));
-    for (uint32_t i = 0; i < n_found && i < capacity; i++) out[i] = list[i].info;
+    for (uint32_t i = 0; i < n_found && i < capacity; i++) {
+        struct gpu_tuning t = within(&list[i].limits, tuning_for(&list[i].limits));
+        const bool measured = tune_read(&list[i], &t);
+        out[i] = list[i].info;
+        tune_describe(&t, measured, out[i].tuning, sizeof out[i].tuning);
+    }
     *n = n_found;
 fail:
     if (in) instance_close(in);

@@ -56,6 +56,7 @@ struct gpu_backend {
     struct memory memory;
     struct pipelines pipelines;
     struct gpu_tuning tuning;
+    bool tuned; /* the automatic choice was measured on this device (tune.c) */
     struct rope_table ropes[GPU_MAX_ROPE];
     uint32_t n_ropes;
     struct buf parts[GPU_MAX_PARTS], counters; /* of split attention */
@@ -88,6 +89,14 @@ enum pumice_status gpu_record_attention(struct gpu_backend *g, struct recorder *
 bool gpu_fuses(const struct gpu_backend *g, const struct op *op);
 /* Uploads (and packs) a tensor in parts (weights.c). */
 enum pumice_status gpu_weight_create(struct gpu_backend *g, const struct weight_source *src, struct weight *out);
+/* tune.c. knob_of: number i, false past the last. write: the numbers in use, for this device and driver; fails IO. read:
+ * changes *t to what was written, or returns false. describe: "tuned: lanes 64, rows 2". */
+bool tune_knob_of(const struct gpu_backend *g, uint32_t i, struct tune_knob *out);
+void tune_set_knob(struct gpu_backend *g, uint32_t i, uint32_t value);
+enum pumice_status tune_write(const struct gpu_backend *g);
+bool tune_read(const struct physical *p, struct gpu_tuning *t);
+void tune_describe(const struct gpu_tuning *t, bool tuned, char *out, size_t n);
+uint64_t physical_identity(const struct physical *p); /* changes with device, driver and our kernels */
 /* What that will take on the device. */
 uint64_t gpu_weight_bytes(const struct gpu_backend *g, const struct weight_source *src);
 
