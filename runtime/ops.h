@@ -208,6 +208,7 @@ struct backend_calls {
     /* Waits until the results of that start, and of all before, are readable. */
     enum pumice_status (*plan_wait)(struct backend *b, uint64_t ticket);
     enum pumice_status (*plan_run)(struct plan *p); /* one run, waited for; CANCELLED: see struct plan */
+    bool (*runs_ahead)(const struct backend *b);    /* what is started is computed beside the host; NULL: never */
     void (*plan_destroy)(struct plan *p);           /* NULL is fine */
     void (*info)(const struct backend *b, struct pumice_device_info *out);
     uint64_t (*device_bytes)(const struct backend *b);

@@ -280,11 +280,14 @@ static bool is_stop(const struct pumice_generate_params *p, int32_t id)
     return false;
 }
 
-/* How many draws the device gets at a time, and how many times before the first is waited for. */
+/* How many draws the device gets at a time, and how many times before the first is waited for. One where the processor computes:
+ * nothing is gained there, and its speed changes with what else it does. */
 static uint32_t draws_a_start(const struct pumice_session *s, uint32_t *n_starts)
 {
     const uint32_t forced = s->engine->draws_a_start;
-    const uint64_t n = forced ? forced : s->token_ns ? start_ns / s->token_ns : 0;
+    const struct backend *b = s->engine->backend;
+    const bool ahead = b->calls->runs_ahead && b->calls->runs_ahead(b) && s->token_ns;
+    const uint64_t n = forced ? forced : ahead ? start_ns / s->token_ns : 1;
     *n_starts = n > 1 ? MAX_STARTS : 1;
     return (uint32_t)MAX(1u, MIN(n, (uint64_t)MAX_DRAWS));
 }

@@ -259,6 +259,8 @@ fail:
 
 static enum pumice_status plan_wait(struct backend *b, uint64_t ticket) { return queue_wait(&gpu_of(b)->device, ticket); }
 
+static bool runs_ahead(const struct backend *b) { return !gpu_of_const(b)->device.physical.limits.software; }
+
 static void perf(const struct backend *b, struct pumice_perf_row *rows, size_t *n)
 {
     const struct gpu_backend *g = gpu_of_const(b);
@@ -345,7 +347,7 @@ static const struct backend_calls calls = {
     .destroy = destroy, .buffer_create = buffer_create, .buffer_destroy = buffer_destroy, .buffer_write = buffer_write,
     .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
     .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_start = plan_start, .plan_wait = plan_wait,
-    .plan_run = plan_run, .plan_destroy = plan_destroy,
+    .runs_ahead = runs_ahead, .plan_run = plan_run, .plan_destroy = plan_destroy,
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens, .variant = variant,
     .identity = identity, .memory = backend_memory, .weight_bytes = weight_bytes, .has_arithmetic = has_arithmetic,
     .arithmetic_of = arithmetic_of, .round_input = round_input,
