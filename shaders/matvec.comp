@@ -1,12 +1,11 @@
-// y[t, n] (+)= sum_k x[t, k] * W[n, k], for COLS tokens at most; decode, and prefill on software drivers.
+// y[t, n] (+)= sum_k x[t, k] * W[n, k], for COLS tokens at most; decode on GPUs.
 // NORM: of rms(x[t, :], norm) instead of x, so that the norm is no step of its own. GATED: y = silu(x W^T) * (x U^T).
 // W, U: packed rows of this part (weights.glsl); x, y f32 row-major. Called from op_matmul, op_norm_matmuls and
 // op_norm_gate_up.
 // Numerics: weights decoded to f32, f32 sums; the order depends only on the specialization constants. The norm's root mean
 // square divides the sums at the end: the squares are added where x is loaded for the product anyway.
-// Mapping: LANE_ROWS: a lane owns a row, no barriers (CPU drivers). Else a workgroup owns NR rows and its lanes share K
-// by blocks of 32, then reduce all sums at once: neighbouring lanes read neighbouring 16 bytes of weights, NR rows of them in
-// flight. For one token x goes through shared memory, turned so that both sides of it are read side by side, and once for
+// Mapping (matvec_rows.comp is the other one): a workgroup owns NR rows and its lanes share K by blocks of 32, then reduce
+// all sums at once: neighbouring lanes read neighbouring 16 bytes of weights, NR rows of them in flight. For one token x goes through shared memory, turned so that both sides of it are read side by side, and once for
 // all rows. The grid is groups_x wide; COLS tokens from column gl_WorkGroupID.z * COLS.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -14,7 +13,6 @@
 #define WEIGHTS_TWO 1
 #include "common.glsl"
 
-layout(constant_id = 3) const bool LANE_ROWS = false;
 layout(constant_id = 4) const uint NR = 1;
 layout(constant_id = 5) const uint COLS = 1;
 layout(constant_id = 6) const bool TAIL = false; // k is not a multiple of 32: guard the last block
@@ -73,31 +71,6 @@ void add_block(uint b, uint col0, uint first_sum, bool first, vec4 w[8])
     }
 }
 
-// One lane's row of one matrix, all blocks.
-void add_lane_row(uint which, uint row, uint col0, uint n_blocks, uint k_padded)
-{
-    matrix = which;
-    const uint base = row_base(row, p.row_words);
-#ifdef SUPER
-    if (COLS == 1u) { // with more columns the weights are a smaller part, and the longer code costs more
-        for (uint s = 0u; s < n_blocks / SUPER; s++) {
-            const uvec4 head = head_load(base, s, k_padded);
-            for (uint j = 0u; j < SUPER; j++) {
-                vec4 w[8];
-                block_load_of(head, base, s * SUPER + j, k_padded, w);
-                add_block(s * SUPER + j, col0, which * COLS, which == 0u, w);
-            }
-        }
-        return;
-    }
-#endif
-    for (uint b = 0u; b < n_blocks; b++) {
-        vec4 w[8];
-        block_load(base, b, k_padded, w);
-        add_block(b, col0, which * COLS, which == 0u, w);
-    }
-}
-
 // NR rows of one matrix, one block.
 void add_shared_rows(uint which, uint row0, uint col0, uint b, uint k_padded)
 {
@@ -111,7 +84,7 @@ void add_shared_rows(uint which, uint row0, uint col0, uint b, uint k_padded)
 }
 
 // One token: x of the blocks first_block .. + WG - 1, normed, part i of block j at i * STRIDE + j.
-const bool STAGED = COLS == 1u && !LANE_ROWS;
+const bool STAGED = COLS == 1u;
 const uint STRIDE = WG + 1u; // no two lanes that write side by side meet in a bank
 shared vec4 staged[STAGED ? 8u * STRIDE : 1u];
 
@@ -181,17 +154,10 @@ void main()
     const uint col0 = gl_WorkGroupID.z * COLS;
     const uint k_padded = (p.k + 31u) & ~31u;
     const uint n_blocks = k_padded / 32u;
-    const uint row0 = LANE_ROWS ? group * WG + gl_LocalInvocationIndex : group * NR;
+    const uint row0 = group * NR;
     if (row0 >= p.rows) return;
 
     [[unroll]] for (uint i = 0u; i < N_SUMS; i++) sums[i] = 0.0;
-    if (LANE_ROWS) {
-        add_lane_row(0u, row0, col0, n_blocks, k_padded);
-        if (GATED) add_lane_row(1u, row0, col0, n_blocks, k_padded);
-        [[unroll]] for (uint c = 0u; c < COLS; c++)
-            if (col0 + c < p.T) store(row0, col0 + c, 0u, c);
-        return;
-    }
     for (uint first = 0u; STAGED && first < n_blocks; first += WG) {
         const uint b = first + gl_LocalInvocationIndex;
         if (first > 0u) barrier();

@@ -19,7 +19,7 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
     const uint32_t subgroup = MAX(4u, MIN(l->subgroup_size, 128u));
     const uint32_t lanes = subgroup < 8 ? 4 : subgroup < 16 ? 8 : 16; /* of software: one vector register */
     const struct gpu_tuning software = {.name = "lane per row", .layout = {lanes, 2}, .lane_rows = true, .lanes = lanes,
-                                        .rows = 1, .max_cols = 8, .norm_lanes = lanes, .head_lanes = lanes,
+                                        .rows = 4, .max_cols = 8, .norm_lanes = lanes, .head_lanes = lanes,
                                         .attention_lanes = lanes, .sample_lanes = 64, .sample_items = 16,
                                         .shared_reduce = !l->subgroup_arithmetic, .split_slices = 4, .split_lanes = 16,
                                         .split_join = true, .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 32,
@@ -54,11 +54,11 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
             t->tile_from = 3; t->tile_lanes = 64; t->tile_shared_bytes = 16 << 10; return true;
     case 3: t->name = "tiled"; t->matmul_from = t->tile_from = 1; t->max_rows = TILE_LARGEST; t->tile_shared_bytes = 16 << 10; return true;
     case 4: t->name = "lane rows 8x2"; t->lane_rows = true; t->layout = (struct layout){8, 2}; t->lanes = 8;
-            t->fold_norm = t->fuse_gate = true; t->split_slices = t->tile_from = 0; return true;
+            t->split_slices = t->tile_from = 0; return true;
     case 5: t->name = "lane rows 16x4"; t->lane_rows = true; t->layout = (struct layout){16, 4}; t->lanes = 32; t->max_cols = 4;
             t->shared_reduce = true; t->norm_lanes = 24; t->head_lanes = 20; t->attention_lanes = 12;
             t->sample_lanes = 24; t->sample_items = 43; t->split_slices = t->tile_from = 0; return true;
-    case 6: t->name = "lane rows 4x1 address"; t->fuse_gate = true; t->lane_rows = true; t->split_join = false; t->tile_from = 0;
+    case 6: t->name = "lane rows 4x1 address"; t->rows = 3; t->lane_rows = true; t->split_join = false; t->tile_from = 0;
             t->layout = (struct layout){4, 1}; t->lanes = 8;
             t->by_address = l->buffer_address; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){8, 2}; t->max_rows = 16;

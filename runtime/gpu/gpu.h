@@ -13,7 +13,7 @@ struct gpu_tuning {
     struct layout layout;   /* of weights */
     bool lane_rows;         /* matvec: a lane owns a row */
     uint32_t lanes;         /* matvec: lanes a workgroup, or a multiple of it, where rows are too few to fill the device */
-    uint32_t rows;          /* matvec: rows a workgroup, when lanes share them */
+    uint32_t rows;          /* matvec: rows a workgroup, when lanes share them; else rows a lane, for one token */
     uint32_t fill;          /* matvec: so many times `lanes` fill the device; 0 = no multiples */
     uint32_t max_cols;      /* matvec: tokens at once */
     uint32_t matmul_from;   /* tokens from which on the tiled matmul is used; 0 = never */

@@ -35,16 +35,38 @@ struct matvec {
     struct buf x, y;
 };
 
+/* A lane a row: nothing but the product. */
+static enum pumice_status rows_part(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct matvec *m,
+                                    const struct weight_part *part)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct gpu_tuning *t = &g->tuning;
+    const uint32_t k = m->w->k, cols = columns(t, op->T), rows = cols > 1 ? 1 : t->rows;
+    const uint32_t spec[] = {t->lanes, part->layout.rows, part->layout.vec, 0, rows, cols, k % 32 != 0};
+    struct matmul_push push = matmul_push_of(g, op, m->w, part);
+    struct dispatch d = {.bindings = {in(part->buf), in(m->x), out(m->y)}, .push = &push};
+    char name[64];
+    kernel_name(name, sizeof name, "matvec_rows", layout_suffix(m->w->type), t->by_address ? "_bda" : "");
+    grid(g, groups(part->n, t->lanes * rows), &push.groups_x, &d.groups[1]);
+    d.groups[0] = push.groups_x;
+    d.groups[2] = groups(op->T, cols);
+    TRY(pipeline_get(&g->pipelines, name, 3, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
 static enum pumice_status matvec_part(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct matvec *m,
                                       uint32_t part_i)
 {
     enum pumice_status st = PUMICE_OK;
     const struct gpu_tuning *t = &g->tuning;
     const struct weight_part *part = &m->w->parts[part_i], *up = m->up ? &m->up->parts[part_i] : part;
+    if (t->lane_rows) return rows_part(g, r, op, m, part);
     const uint32_t k = m->w->k, cols = columns(t, op->T);
-    const uint32_t rows = t->lane_rows ? 1 : MAX(1u, MIN(t->rows, cols > 1 ? 2u : t->rows) / (m->up ? 2 : 1));
-    const uint32_t lanes = t->lane_rows ? t->lanes : lanes_for(t, groups(part->n, rows), k);
-    const uint32_t spec[] = {lanes, part->layout.rows, part->layout.vec, t->lane_rows, rows, cols, k % 32 != 0, m->norm != NULL,
+    const uint32_t rows = MAX(1u, MIN(t->rows, cols > 1 ? 2u : t->rows) / (m->up ? 2 : 1));
+    const uint32_t lanes = lanes_for(t, groups(part->n, rows), k);
+    const uint32_t spec[] = {lanes, part->layout.rows, part->layout.vec, 0, rows, cols, k % 32 != 0, m->norm != NULL,
                              m->up != NULL};
     const VkDeviceAddress second = g->memory.blocks[up->buf.memory].address + up->buf.offset;
     struct matmul_push push = matmul_push_of(g, op, m->w, part);
@@ -54,7 +76,7 @@ static enum pumice_status matvec_part(struct gpu_backend *g, struct recorder *r,
     push.address2_lo = (uint32_t)second;
     push.address2_hi = (uint32_t)(second >> 32);
     kernel_name(name, sizeof name, "matvec", layout_suffix(m->w->type), t->by_address ? "_bda" : t->shared_reduce ? "_shared" : "");
-    grid(g, groups(part->n, t->lane_rows ? lanes : rows), &push.groups_x, &d.groups[1]);
+    grid(g, groups(part->n, rows), &push.groups_x, &d.groups[1]);
     d.groups[0] = push.groups_x;
     d.groups[2] = groups(op->T, cols);
     TRY(pipeline_get(&g->pipelines, name, 5, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
@@ -85,6 +107,7 @@ static bool twins(const struct weight *a, const struct weight *b)
 bool gpu_fuses(const struct gpu_backend *g, const struct op *op)
 {
     const struct gpu_tuning *t = &g->tuning;
+    if (t->lane_rows && (op->kind == OP_NORM_MATMULS || op->kind == OP_NORM_GATE_UP)) return false; /* slower there: SPEED.md */
     switch (op->kind) {
     case OP_NORM_MATMULS: return t->fold_norm && gpu_matvec_suits(g, op->T);
     case OP_NORM_GATE_UP: return t->fuse_gate && gpu_matvec_suits(g, op->T) && twins(op->w, op->w2);

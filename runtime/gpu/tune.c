@@ -24,7 +24,7 @@ static const struct {
 } knobs[] = {
 #define AT(field) offsetof(struct gpu_tuning, field)
     {"lanes", AT(lanes), OP_MATMUL, 1, 3, {4, 8, 16, 32, 64, 128}},
-    {"rows", AT(rows), OP_MATMUL, 1, 1, {1, 2, 4, 8}},
+    {"rows", AT(rows), OP_MATMUL, 1, 3, {1, 2, 4, 8}},
     {"max_cols", AT(max_cols), OP_MATMUL, 8, 3, {4, 8}},
     {"matmul_from", AT(matmul_from), OP_MATMUL, 12, 1, {9, 17}},
     {"norm_lanes", AT(norm_lanes), OP_RMS_NORM, 1, 3, {8, 16, 32, 64, 128, 256}},

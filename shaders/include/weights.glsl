@@ -241,20 +241,56 @@ void quants_load(uint base, uint b, uint k, out uint quants[8])
         quants[g] = q4;
     }
 }
+// What block_quants takes apart: the words of a block's quants and of their high bits.
+#define QUANTS 1
+struct block_words {
+    uvec4 q;
+    uvec2 high;
+};
+block_words words_of_block(uint base, uint b, uint k)
+{
+    block_words words = block_words(uvec4(0u), uvec2(0u));
+#if defined(W_Q2_K) || defined(W_Q3_K)
+    words.q.xy = words_load2(base, b * 2u);
+#else
+    words.q = words_load4(base, b * 4u);
+#endif
+#if defined(W_Q5_K) || defined(W_Q5_0) || defined(W_Q5_1)
+    words.high.x = word_load(base, k / 8u + b);
+#elif defined(W_Q3_K)
+    words.high.x = word_load(base, k / 16u + b);
+#elif defined(W_Q6_K)
+    words.high = words_load2(base, k / 8u + b * 2u);
+#endif
+    return words;
+}
+// q of weights 4g .. 4g + 3.
+vec4 block_quants(block_words words, uint g)
+{
+#if defined(W_Q2_K) || defined(W_Q3_K)
+    uint q = (words.q[g / 4u] >> (2u * (g & 3u))) & 0x03030303u;
+#else
+    uint q = (words.q[g / 2u] >> (4u * (g & 1u))) & 0x0f0f0f0fu;
+#endif
+#if defined(W_Q3_K)
+    q |= ((words.high.x >> g) & 0x01010101u) << 2;
+#elif defined(W_Q5_K) || defined(W_Q5_0) || defined(W_Q5_1)
+    q |= ((words.high.x >> g) & 0x01010101u) << 4;
+#elif defined(W_Q6_K)
+    q |= ((words.high[g / 4u] >> (2u * (g & 3u))) & 0x03030303u) << 4;
+#endif
+#if defined(W_IQ4_NL) || defined(W_IQ4_XS)
+    return vec4(iq4[q & 15u], iq4[(q >> 8) & 15u], iq4[(q >> 16) & 15u], iq4[q >> 24]);
+#else
+    return bytes_of(q);
+#endif
+}
 void block_load_of(uvec4 head, uint base, uint b, uint k, out vec4 w[8])
 {
     vec2 s, m;
-    uint quants[8];
     scales_load(base, b, k, head, s, m);
-    quants_load(base, b, k, quants);
-    [[unroll]] for (uint g = 0u; g < 8u; g++) {
-        const uint q4 = quants[g];
-#if defined(W_IQ4_NL) || defined(W_IQ4_XS)
-        w[g] = s[g / 4u] * vec4(iq4[q4 & 15u], iq4[(q4 >> 8) & 15u], iq4[(q4 >> 16) & 15u], iq4[q4 >> 24]);
-#else
-        w[g] = s[g / 4u] * bytes_of(q4) - m[g / 4u];
-#endif
-    }
+    const block_words words = words_of_block(base, b, k);
+    [[unroll]] for (uint g = 0u; g < 8u; g++) w[g] = s[g / 4u] * block_quants(words, g) - m[g / 4u];
 }
 void block_load(uint base, uint b, uint k, out vec4 w[8])
 {
