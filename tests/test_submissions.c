@@ -202,7 +202,8 @@ static void test_soon(void)
     if (st == PUMICE_CANCELLED) {
         const double ms = (double)(now - asked_ns) / 1e6;
         printf("a cancel acted after %.0f ms\n", ms);
-        CHECK(ms < 1000, "%.0f ms", ms); /* 200 are aimed at; other programs may run */
+        /* two submissions, and what other programs take meanwhile: their time is in the longest, too */
+        CHECK(ms < 200 + 3 * (double)longest_ns / 1e6, "%.0f ms, the longest submission %.0f", ms, (double)longest_ns / 1e6);
     } else {
         printf("too fast to be cancelled\n");
     }
