@@ -35,7 +35,7 @@ static uint64_t work(const struct hparams *h, uint64_t chunk, const struct pumic
 
 uint32_t engine_chunk(const struct hparams *h, struct backend *b)
 {
-    struct backend_memory memory = {.max_buffer_bytes = UINT64_MAX};
+    struct backend_memory memory = {.max_binding_bytes = UINT64_MAX};
     struct activation list[ENGINE_MAX_ACTIVATIONS];
     struct activations unused;
     uint32_t chunk = MAX(1u, b->calls->chunk_tokens(b));
@@ -44,7 +44,7 @@ uint32_t engine_chunk(const struct hparams *h, struct backend *b)
         const size_t n = activations_of(h, chunk, &unused, list);
         uint64_t largest = 0;
         for (size_t i = 0; i < n; i++) largest = MAX(largest, list[i].bytes);
-        if (largest <= memory.max_buffer_bytes) break;
+        if (largest <= memory.max_binding_bytes) break;
     }
     return chunk;
 }

@@ -274,7 +274,7 @@ static void test_shared_bytes(void)
     for (size_t i = 0; i < spirv_n_kernels; i++)
         CHECK(shared_bytes_of(spirv_kernels[i].words, spirv_kernels[i].bytes / 4, spec, 1, &bytes), "%s is not understood",
               spirv_kernels[i].name);
-    const struct spirv_kernel *norm = kernel("rms_norm"), *plain = kernel("swiglu"), *attention = kernel("attention");
+    const struct spirv_kernel *norm = kernel("rms_norm"), *plain = kernel("swiglu"), *attention = kernel("attention_f16");
     REQUIRE(norm && plain && attention, "kernels have other names now");
     CHECK(shared_bytes_of(norm->words, norm->bytes / 4, spec, 1, &bytes) && bytes >= 64 * 4, "%llu", (unsigned long long)bytes);
     const uint64_t wide = bytes;

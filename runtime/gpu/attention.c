@@ -76,10 +76,14 @@ static uint32_t split_rows(const struct gpu_backend *g, const struct op *op)
     return rows;
 }
 
+/* Bytes of the parts that one slice of GPU_SPLIT_TOKENS tokens leaves. */
+static uint64_t slice_bytes(const struct op *op) { return (uint64_t)GPU_SPLIT_TOKENS * op->H * (op->E + 4) * 4; }
+
 static uint32_t split_slices(const struct gpu_backend *g, const struct op *op)
 {
     const uint32_t chunk = split_lanes(g, op->E) / 2;
-    return MIN(MIN(g->tuning.split_slices, chunk), (op->kv.C + chunk - 1) / chunk);
+    const uint64_t bound = MAX(g->device.physical.limits.max_storage_range / slice_bytes(op), 1); /* the parts are one binding */
+    return (uint32_t)MIN(bound, (uint64_t)MIN(MIN(g->tuning.split_slices, chunk), (op->kv.C + chunk - 1) / chunk));
 }
 
 /* A buffer for the parts of up to GPU_SPLIT_TOKENS tokens, and the counters, which are 0 between dispatches. One that is too
@@ -87,7 +91,7 @@ static uint32_t split_slices(const struct gpu_backend *g, const struct op *op)
 static enum pumice_status split_buffers(struct gpu_backend *g, const struct op *op, struct buf *parts)
 {
     enum pumice_status st = PUMICE_OK;
-    const uint64_t bytes = (uint64_t)GPU_SPLIT_TOKENS * op->H * split_slices(g, op) * (op->E + 4) * 4;
+    const uint64_t bytes = slice_bytes(op) * split_slices(g, op);
     if (!g->counters.bytes) {
         static const uint32_t zeros[N_COUNTERS];
         TRY(memory_create(&g->memory, MEM_SCRATCH, sizeof zeros, "attention counters", &g->counters));

@@ -76,8 +76,11 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
 /* Cuts what a device may not have down to its limits. */
 static struct gpu_tuning within(const struct device_limits *l, struct gpu_tuning t)
 {
-    uint32_t *const lanes[] = {&t.lanes, &t.norm_lanes, &t.head_lanes, &t.attention_lanes};
+    uint32_t *const lanes[] = {&t.lanes, &t.norm_lanes, &t.head_lanes, &t.attention_lanes, &t.sample_lanes, &t.split_lanes,
+                               &t.tile_lanes};
+    const uint32_t slice = t.sample_lanes * t.sample_items;
     for (size_t i = 0; i < COUNT_OF(lanes); i++) *lanes[i] = MIN(*lanes[i], l->max_lanes);
+    t.sample_items = (slice + t.sample_lanes - 1) / t.sample_lanes;
     t.shared_reduce |= !l->subgroup_arithmetic;
     t.by_address &= l->buffer_address;
     return t;

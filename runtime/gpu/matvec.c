@@ -14,12 +14,13 @@ static uint32_t columns(const struct gpu_tuning *t, uint32_t T) { return groups(
 
 /* Lanes that share the rows of a workgroup: more where the workgroups are too few to fill the device, and such that few are idle
  * in the last of their turns over the row's blocks. */
-static uint32_t lanes_for(const struct gpu_tuning *t, uint32_t n_groups, uint32_t k)
+static uint32_t lanes_for(const struct gpu_backend *g, uint32_t n_groups, uint32_t k)
 {
+    const struct gpu_tuning *t = &g->tuning;
     const uint32_t blocks = groups(k, 32);
     uint32_t best = t->lanes;
     double least = 0;
-    for (uint32_t m = 1; t->fill && m <= 4; m++) {
+    for (uint32_t m = 1; t->fill && m <= 4 && m * t->lanes <= g->device.physical.limits.max_lanes; m++) {
         const uint32_t lanes = m * t->lanes, turns = groups(blocks, lanes);
         const double full = MIN(1.0, (double)n_groups * m / t->fill), cost = (double)turns * lanes / full;
         if (m > 1 && cost >= least) continue;
@@ -65,7 +66,7 @@ static enum pumice_status matvec_part(struct gpu_backend *g, struct recorder *r,
     if (t->lane_rows) return rows_part(g, r, op, m, part);
     const uint32_t k = m->w->k, cols = columns(t, op->T);
     const uint32_t rows = MAX(1u, MIN(t->rows, cols > 1 ? 2u : t->rows) / (m->up ? 2 : 1));
-    const uint32_t lanes = lanes_for(t, groups(part->n, rows), k);
+    const uint32_t lanes = lanes_for(g, groups(part->n, rows), k);
     const uint32_t spec[] = {lanes, part->layout.rows, part->layout.vec, 0, rows, cols, k % 32 != 0, m->norm != NULL,
                              m->up != NULL};
     const VkDeviceAddress second = g->memory.blocks[up->buf.memory].address + up->buf.offset;

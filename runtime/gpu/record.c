@@ -209,9 +209,9 @@ enum pumice_status recorder_dispatch(struct recorder *r, const struct dispatch *
         const struct binding *b = &x->bindings[i];
         const uint64_t begin = b->buf.offset + b->at, bytes = b->bytes ? b->bytes : b->buf.bytes - b->at;
         if (bytes > d->physical.limits.max_storage_range) {
-            st = err_set(PUMICE_UNSUPPORTED, "%s binds at most %.0f MiB and %.0f MiB are needed; use a smaller context (-c)",
-                         d->physical.info.name, (double)d->physical.limits.max_storage_range / 1048576.0,
-                         (double)bytes / 1048576.0);
+            st = err_set(PUMICE_UNSUPPORTED, "%s binds at most %.0f KiB and kernel %s needs %.0f KiB; use a smaller context (-c)",
+                         d->physical.info.name, (double)d->physical.limits.max_storage_range / 1024.0, p->kernel,
+                         (double)bytes / 1024.0);
             goto fail;
         }
         infos[i] = (VkDescriptorBufferInfo){.buffer = r->memory->blocks[b->buf.memory].buffer, .offset = begin,

@@ -151,7 +151,11 @@ void scales_load(uint base, uint b, uint k, uvec4 head, out vec2 s, out vec2 m)
     // planes: quants k/8 words; d halves
     const float d = half_load(base, k / 8u, b);
     s = vec2(d);
+#ifdef W_Q4_0
     m = vec2(8.0 * d);
+#else
+    m = vec2(0.0);
+#endif
 #elif defined(W_Q5_0)
     // planes: quants k/8 words; high bits k/32 words; d halves
     const float d = half_load(base, k / 8u + k / 32u, b);
@@ -210,38 +214,7 @@ void scales_load(uint base, uint b, uint k, uvec4 head, out vec2 s, out vec2 m)
     m = 32.0 * s;
 #endif
 }
-// The integers of a block: byte c of q[g] = q of weight 4g + c, unsigned.
-void quants_load(uint base, uint b, uint k, out uint quants[8])
-{
-#if defined(W_Q2_K) || defined(W_Q3_K)
-    const uvec2 pairs = words_load2(base, b * 2u);
-#else
-    const uvec4 q = words_load4(base, b * 4u);
-#endif
-#if defined(W_Q5_K) || defined(W_Q5_0) || defined(W_Q5_1)
-    const uint high = word_load(base, k / 8u + b);
-#elif defined(W_Q3_K)
-    const uint high = word_load(base, k / 16u + b);
-#elif defined(W_Q6_K)
-    const uvec2 high = words_load2(base, k / 8u + b * 2u);
-#endif
-    [[unroll]] for (uint g = 0u; g < 8u; g++) {
-#if defined(W_Q2_K) || defined(W_Q3_K)
-        uint q4 = (pairs[g / 4u] >> (2u * (g & 3u))) & 0x03030303u;
-#else
-        uint q4 = (q[g / 2u] >> (4u * (g & 1u))) & 0x0f0f0f0fu;
-#endif
-#if defined(W_Q3_K)
-        q4 |= ((high >> g) & 0x01010101u) << 2;
-#elif defined(W_Q5_K) || defined(W_Q5_0) || defined(W_Q5_1)
-        q4 |= ((high >> g) & 0x01010101u) << 4;
-#elif defined(W_Q6_K)
-        q4 |= ((high[g / 4u] >> (2u * (g & 3u))) & 0x03030303u) << 4;
-#endif
-        quants[g] = q4;
-    }
-}
-// What block_quants takes apart: the words of a block's quants and of their high bits.
+// The words of a block's quants and of their high bits, loaded; block_bits takes them apart.
 #define QUANTS 1
 struct block_words {
     uvec4 q;
@@ -264,8 +237,8 @@ block_words words_of_block(uint base, uint b, uint k)
 #endif
     return words;
 }
-// q of weights 4g .. 4g + 3.
-vec4 block_quants(block_words words, uint g)
+// What is stored of weights 4g .. 4g + 3, a byte each.
+uint block_bits(block_words words, uint g)
 {
 #if defined(W_Q2_K) || defined(W_Q3_K)
     uint q = (words.q[g / 4u] >> (2u * (g & 3u))) & 0x03030303u;
@@ -279,6 +252,12 @@ vec4 block_quants(block_words words, uint g)
 #elif defined(W_Q6_K)
     q |= ((words.high[g / 4u] >> (2u * (g & 3u))) & 0x03030303u) << 4;
 #endif
+    return q;
+}
+// q of weights 4g .. 4g + 3.
+vec4 block_quants(block_words words, uint g)
+{
+    const uint q = block_bits(words, g);
 #if defined(W_IQ4_NL) || defined(W_IQ4_XS)
     return vec4(iq4[q & 15u], iq4[(q >> 8) & 15u], iq4[(q >> 16) & 15u], iq4[q >> 24]);
 #else
@@ -303,23 +282,20 @@ void block_load(uint base, uint b, uint k, out vec4 w[8])
 // The block as integers for packed dot products: weight 4g + c = s[g / 4] * (signed byte c of q[g / 4][g % 4]) - m[g / 4].
 void block_ints(uint base, uint b, uint k, out ivec4 q[2], out vec2 s, out vec2 m)
 {
-    uint quants[8];
 #ifdef SUPER
     scales_load(base, b, k, head_load(base, b / SUPER, k), s, m);
 #else
     scales_load(base, b, k, uvec4(0u), s, m);
 #endif
-    quants_load(base, b, k, quants);
+    const block_words words = words_of_block(base, b, k);
     [[unroll]] for (uint g = 0u; g < 8u; g++) {
+        const uint bits = block_bits(words, g);
 #if defined(W_IQ4_NL) || defined(W_IQ4_XS)
-        const ivec4 t = ivec4(iq4[quants[g] & 15u], iq4[(quants[g] >> 8) & 15u], iq4[(quants[g] >> 16) & 15u], iq4[quants[g] >> 24]);
+        const ivec4 t = ivec4(iq4[bits & 15u], iq4[(bits >> 8) & 15u], iq4[(bits >> 16) & 15u], iq4[bits >> 24]);
         q[g / 4u][g % 4u] = (t.x & 255) | (t.y & 255) << 8 | (t.z & 255) << 16 | t.w << 24;
 #else
-        q[g / 4u][g % 4u] = int(quants[g]);
+        q[g / 4u][g % 4u] = int(bits);
 #endif
     }
-#if defined(W_IQ4_NL) || defined(W_IQ4_XS)
-    m = vec2(0.0);
-#endif
 }
 #endif
