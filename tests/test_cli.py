@@ -583,7 +583,7 @@ class Trace(Case):
             names = {e["name"] for e in host}
             self.assertLessEqual({"tokenise", "sync", "sample", "detokenise"} | ({"submit", "wait"} if device == "software" else set()),
                                  names)
-            self.assertLessEqual({"embed", "L00 attn", "L00 attn.q", "output", "logits"}, {e["name"] for e in ops})
+            self.assertLessEqual({"embed", "L00 attn", "L00 attn.qkv", "output", "logits"}, {e["name"] for e in ops})
             # one axis: an op lies inside what the host did, the first ones inside the sync
             sync = next(e for e in host if e["name"] == "sync")
             first = min(ops, key=lambda e: e["ts"])
