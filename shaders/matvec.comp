@@ -2,7 +2,9 @@
 // NORM: of rms(x[t, :], norm) instead of x, so that the norm is no step of its own. GATED: y = silu(x W^T) * (x U^T).
 // W, U: packed rows of this part (weights.glsl); x, y f32 row-major. Called from op_matmul, op_norm_matmuls and
 // op_norm_gate_up.
-// Numerics: weights decoded to f32, f32 sums; the order depends only on the specialization constants. The norm's root mean
+// DOT, for one token: x is rounded to 8 bits by blocks of 32, as round_bytes.comp does it, in the registers of the lane that owns
+// the block; a weight then costs a quarter of a packed dot product instead of a conversion and two float operations.
+// Numerics: weights decoded to f32 (DOT: block sums exact in integers), f32 sums; the order depends only on the specialization constants. The norm's root mean
 // square divides the sums at the end: the squares are added where x is loaded for the product anyway.
 // Mapping (matvec_rows.comp is the other one): a workgroup owns NR rows and its lanes share K by blocks of 32, then reduce
 // all sums at once: neighbouring lanes read neighbouring 16 bytes of weights, NR rows of them in flight. For one token x goes through shared memory, turned so that both sides of it are read side by side, and once for
@@ -21,6 +23,9 @@ layout(constant_id = 8) const bool GATED = false;
 
 #include "weights.glsl"
 #include "reduce.glsl"
+#ifdef DOT
+#include "dot.glsl"
+#endif
 
 layout(set = 0, binding = 1, std430) readonly buffer xs1 { float x1[]; };
 layout(set = 0, binding = 1, std430) readonly buffer xs4 { vec4 x4[]; };
@@ -117,6 +122,50 @@ void add_staged_rows(uint which, uint row0, uint b, uint k_padded, vec4 x[8])
     }
 }
 
+#ifdef DOT
+// x = d * q in integers, four in a word; d times the sums of q over both halves.
+struct rounded_block {
+    ivec4 q[2];
+    float d;
+    vec2 sums;
+};
+
+rounded_block round_block(vec4 x[8])
+{
+    rounded_block block;
+    float top = 0.0;
+    [[unroll]] for (uint i = 0u; i < 8u; i++) {
+        const vec4 a = abs(x[i]);
+        top = max(top, max(max(a.x, a.y), max(a.z, a.w)));
+    }
+    const float inverse = top > 0.0 ? 127.0 / top : 0.0;
+    ivec2 sums = ivec2(0);
+    [[unroll]] for (uint i = 0u; i < 8u; i++) {
+        const ivec4 q = clamp(ivec4(roundEven(x[i] * inverse)), -127, 127);
+        sums[i / 4u] += q.x + q.y + q.z + q.w;
+        block.q[i / 4u][i % 4u] = (q.x & 255) | (q.y & 255) << 8 | (q.z & 255) << 16 | q.w << 24;
+    }
+    block.d = top / 127.0;
+    block.sums = block.d * vec2(sums);
+    return block;
+}
+
+int dot16(ivec4 a, ivec4 b) { return dot4(a.x, b.x) + dot4(a.y, b.y) + dot4(a.z, b.z) + dot4(a.w, b.w); }
+
+// NR rows of one matrix, one block, with the rounded x of it.
+void add_dot_rows(uint which, uint row0, uint b, uint k_padded, rounded_block x)
+{
+    matrix = which;
+    [[unroll]] for (uint r = 0u; r < NR; r++) {
+        ivec4 q[2];
+        vec2 s, m;
+        block_ints(row_base(min(row0 + r, p.rows - 1u), p.row_words), b, k_padded, q, s, m);
+        const vec2 products = vec2(dot16(q[0], x.q[0]), dot16(q[1], x.q[1]));
+        sums[which * NR + r] += x.d * dot(s, products) - dot(m, x.sums);
+    }
+}
+#endif
+
 void store(uint row, uint col, uint r, uint c)
 {
     const float scale = NORM ? 1.0 / sqrt(sums[SQUARES + c] / float(p.k) + p.eps) : 1.0;
@@ -166,8 +215,14 @@ void main()
         if (b >= n_blocks) continue;
         vec4 x[8];
         [[unroll]] for (uint i = 0u; i < 8u; i++) x[i] = staged[i * STRIDE + gl_LocalInvocationIndex];
+#ifdef DOT
+        const rounded_block rounded = round_block(x);
+        add_dot_rows(0u, row0, b, k_padded, rounded);
+        if (GATED) add_dot_rows(1u, row0, b, k_padded, rounded);
+#else
         add_staged_rows(0u, row0, b, k_padded, x);
         if (GATED) add_staged_rows(1u, row0, b, k_padded, x);
+#endif
     }
     for (uint b = gl_LocalInvocationIndex; !STAGED && b < n_blocks; b += WG) {
         add_shared_rows(0u, row0, col0, b, k_padded);

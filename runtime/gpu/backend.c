@@ -63,7 +63,7 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
             t->by_address = l->buffer_address; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){8, 2}; t->max_rows = 16;
             t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 8: t->name = "dot"; t->matmul_from = 2; t->max_rows = TILE_LARGEST; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 8: t->name = "dot"; t->matmul_from = 2; t->dot_one = t->fold_norm = t->fuse_gate = true; t->max_rows = TILE_LARGEST; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 9: t->name = "dot 16 rows"; t->matmul_from = 1; t->family = MATMUL_DOT; t->max_rows = 16; t->layout = (struct layout){8, 2};
             t->norm_lanes = 24; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 10: t->name = "matrix"; t->matmul_from = 2; t->max_rows = TILE_LARGEST; t->family = MATMUL_MATRIX; t->shared_reduce = !l->subgroup_arithmetic; return true;
@@ -333,7 +333,9 @@ static bool has_arithmetic(const struct backend *b, enum arithmetic a)
 
 static enum arithmetic arithmetic_of(const struct backend *b, const struct op *op)
 {
-    return op->kind == OP_MATMUL ? matmul_family_arithmetic(matmul_family_for(gpu_of_const(b), op->w->type, op->T)) : ARITHMETIC_F32;
+    if (op->kind != OP_MATMUL) return ARITHMETIC_F32;
+    if (gpu_matvec_dots(gpu_of_const(b), op->w->type, op->T)) return ARITHMETIC_INT8;
+    return matmul_family_arithmetic(matmul_family_for(gpu_of_const(b), op->w->type, op->T));
 }
 
 static enum pumice_status round_input(struct backend *b, const struct weight *w, uint32_t T, float *x, uint32_t n_rows, double *limit)

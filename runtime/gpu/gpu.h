@@ -20,6 +20,7 @@ struct gpu_tuning {
     enum matmul_family family; /* of the tiled matmul, where the weight's type has a kernel of it */
     uint32_t max_rows;      /* of a tile; 0 = as suits the device's cores, TILE_LARGEST = as many as fit */
     bool by_address;        /* weights by address rather than by binding */
+    bool dot_one;           /* matvec: one token by packed dot products, its activations rounded to 8 bits */
     bool fold_norm;         /* matvec: RMSNorm inside, not a step of its own */
     bool fuse_gate;         /* matvec: gate, up and SwiGLU in one kernel */
     bool shared_reduce;     /* reductions through shared memory */
@@ -85,6 +86,8 @@ struct kv_window {
 };
 enum pumice_status gpu_kv_window(const struct gpu_backend *g, const struct op *op, struct kv_window *w);
 enum pumice_status gpu_record_attention(struct gpu_backend *g, struct recorder *r, const struct op *op);
+/* Whether op_matmul of T tokens multiplies 8-bit integers in the matrix-vector kernel (matvec.c). */
+bool gpu_matvec_dots(const struct gpu_backend *g, uint32_t type, uint32_t T);
 /* Whether there are kernels for the op as a whole, as tuned; otherwise op_expand is the way. */
 bool gpu_fuses(const struct gpu_backend *g, const struct op *op);
 /* Uploads (and packs) a tensor in parts (weights.c). */

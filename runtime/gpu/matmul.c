@@ -108,7 +108,7 @@ enum pumice_status matmul_round_input(struct gpu_backend *g, const struct weight
                                       double *limit)
 {
     enum pumice_status st = PUMICE_OK;
-    const enum matmul_family family = matmul_family_for(g, w->type, T);
+    const enum matmul_family family = gpu_matvec_dots(g, w->type, T) ? MATMUL_DOT : matmul_family_for(g, w->type, T);
     const uint64_t bytes = (uint64_t)n_rows * w->k * 4;
     struct recorder r = {0};
     struct buf from = {0};

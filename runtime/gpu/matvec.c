@@ -4,9 +4,18 @@
  * one dispatch, with SwiGLU at its end. */
 #include "recorders.h"
 
+#include "../gguf.h"
+
 bool gpu_matvec_suits(const struct gpu_backend *g, uint32_t T)
 {
     return !g->tuning.matmul_from || T < g->tuning.matmul_from;
+}
+
+bool gpu_matvec_dots(const struct gpu_backend *g, uint32_t type, uint32_t T)
+{
+    const struct gpu_tuning *t = &g->tuning;
+    const bool integers = type != GGUF_T_F32 && type != GGUF_T_F16 && type != GGUF_T_BF16;
+    return t->dot_one && T == 1 && integers && gpu_matvec_suits(g, T) && !t->lane_rows && !t->by_address && !t->shared_reduce;
 }
 
 /* Columns a workgroup: as many as allowed, but evenly spread, since those past T are computed and thrown away. */
@@ -65,7 +74,9 @@ static enum pumice_status matvec_part(struct gpu_backend *g, struct recorder *r,
     const struct weight_part *part = &m->w->parts[part_i], *up = m->up ? &m->up->parts[part_i] : part;
     if (t->lane_rows) return rows_part(g, r, op, m, part);
     const uint32_t k = m->w->k, cols = columns(t, op->T);
-    const uint32_t rows = MAX(1u, MIN(t->rows, cols > 1 ? 2u : t->rows) / (m->up ? 2 : 1));
+    const bool dots = gpu_matvec_dots(g, m->w->type, op->T);
+    const uint32_t most = dots ? 2 * t->rows : cols > 1 ? MIN(t->rows, 2u) : t->rows; /* rounding x is shared by the rows */
+    const uint32_t rows = MAX(1u, most / (m->up ? 2 : 1));
     const uint32_t lanes = lanes_for(g, groups(part->n, rows), k);
     const uint32_t spec[] = {lanes, part->layout.rows, part->layout.vec, 0, rows, cols, k % 32 != 0, m->norm != NULL,
                              m->up != NULL};
@@ -76,7 +87,7 @@ static enum pumice_status matvec_part(struct gpu_backend *g, struct recorder *r,
     char name[64];
     push.address2_lo = (uint32_t)second;
     push.address2_hi = (uint32_t)(second >> 32);
-    kernel_name(name, sizeof name, "matvec", layout_suffix(m->w->type), t->by_address ? "_bda" : t->shared_reduce ? "_shared" : "");
+    kernel_name(name, sizeof name, dots ? "matvec_dot" : "matvec", layout_suffix(m->w->type), t->by_address ? "_bda" : t->shared_reduce ? "_shared" : "");
     grid(g, groups(part->n, rows), &push.groups_x, &d.groups[1]);
     d.groups[0] = push.groups_x;
     d.groups[2] = groups(op->T, cols);
