@@ -1,5 +1,7 @@
 /* test_window_worker: the window's model thread with the built-in model: answers, stops, conversations, models that do
- * not load, closing in the middle. Run with an empty directory for data. */
+ * not load, closing in the middle. Run with an empty directory for data. With a second argument "lost": only a device that
+ * is lost while it answers. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +10,7 @@
 #include "app/store.h"
 #include "app/window/worker.h"
 #include "check.h"
+#include "runtime/gpu/device.h"
 #include "runtime/platform.h"
 
 /* sanitizers make everything slower */
@@ -37,6 +40,7 @@ struct seen {
     char text[65536];       /* what came since */
     size_t n_text, n_pieces;
     char problem[1024], model[256], id[64];
+    enum pumice_status status; /* of the problem */
     bool loading_failed, can_undo;
     struct event *list;
     uint32_t used, capacity;
@@ -67,6 +71,7 @@ static void take(struct seen *s, struct event *e)
         break;
     case EVENT_PROBLEM:
         snprintf(s->problem, sizeof s->problem, "%s", e->text);
+        s->status = e->status;
         s->loading_failed = s->loading_failed || e->loading;
         break;
     case EVENT_MODEL:
@@ -326,6 +331,48 @@ static void test_close(struct seen *s)
     finish(s);
 }
 
+/* --- a device that is lost ------------------------------------------------------------------------------------------ */
+
+static atomic_bool losing;
+static PFN_vkQueueSubmit real_submit;
+
+static VkResult lost_submit(VkQueue q, uint32_t n, const VkSubmitInfo *s, VkFence f)
+{
+    return atomic_load(&losing) ? VK_ERROR_DEVICE_LOST : real_submit(q, n, s, f);
+}
+
+static void hook_losing(struct device *d)
+{
+    real_submit = d->vk.QueueSubmit;
+    d->vk.QueueSubmit = lost_submit;
+}
+
+static int test_lost(struct seen *s)
+{
+    struct pumice_device_info devices[16];
+    size_t n = COUNT_OF(devices);
+    if (pumice_devices("software", devices, &n) != PUMICE_OK || n == 0 || devices[0].kind == PUMICE_DEVICE_CPU) {
+        printf("test_window_worker lost: no Vulkan device; skipped\n");
+        return 77;
+    }
+    device_hook = hook_losing;
+    snprintf(configuration.device, sizeof configuration.device, "software");
+    start(s, "");
+    ask(s, REQUEST_SEND, 0, 0, "My name is Ann.", NULL);
+    CHECK(wait_for(s, is_idle) && n_messages(s) == 2 && s->status == PUMICE_OK, "%zu %s", n_messages(s), s->problem);
+    atomic_store(&losing, true);
+    ask(s, REQUEST_SEND, 0, 0, "What is my name?", NULL);
+    CHECK(wait_for(s, is_idle) && s->status == PUMICE_DEVICE, "no problem was told: %s", s->problem);
+    CHECK(n_messages(s) == 3 && strcmp(message(s, 2), "What is my name?") == 0 && s->id[0] != 0, "the question is gone");
+    atomic_store(&losing, false);
+    ask(s, REQUEST_RETRY, 0, 0, "", NULL);
+    CHECK(wait_for(s, is_idle) && n_messages(s) == 4 && strstr(message(s, 3), "Ann") != NULL, "once more: %zu %s", n_messages(s),
+          s->problem);
+    finish(s);
+    device_hook = NULL;
+    return check_summary("test_window_worker lost");
+}
+
 int main(int argc, char **argv)
 {
     static struct seen s;
@@ -340,6 +387,7 @@ int main(int argc, char **argv)
     setenv("XDG_DATA_HOME", dir, 1);
     setenv("XDG_CACHE_HOME", dir, 1);
     if (platform_mutex_create(&mutex) != PUMICE_OK || platform_cond_create(&cond) != PUMICE_OK) return 1;
+    if (argc > 2 && strcmp(argv[2], "lost") == 0) return test_lost(&s);
     start(&s, "");
     test_answer(&s);
     test_continue(&s);
