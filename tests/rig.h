@@ -26,22 +26,29 @@ static void rig_close(struct rig *r)
 static enum arch rig_arch; /* of the models that follow; the main programs go through all of them */
 static const char *const rig_arch_names[] = {"qwen3", "qwen2", "llama"};
 
-/* On failure what was opened stays for rig_close. */
-static enum pumice_status rig_start(struct rig *r, uint32_t type, bool tied, const struct pumice_engine_params *params,
-                                    uint32_t n_ctx)
+/* A model of shape h. On failure what was opened stays for rig_close. */
+static enum pumice_status rig_start_shape(struct rig *r, const struct hparams *h, uint32_t type, bool tied,
+                                          const struct pumice_engine_params *params, uint32_t n_ctx)
 {
     enum pumice_status st = PUMICE_OK;
     const void *data;
     size_t bytes;
-    struct hparams h = tiny_model_hparams();
-    h.arch = rig_arch;
     memset(r, 0, sizeof *r);
-    TRY(tiny_model_make(&r->arena, type, 7, &h, tied, &data, &bytes));
+    TRY(tiny_model_make(&r->arena, type, 7, h, tied, &data, &bytes));
     TRY(pumice_model_open_memory(data, bytes, &r->model));
     TRY(pumice_engine_open(r->model, params, &r->engine));
     TRY(pumice_session_open(r->engine, &(struct pumice_session_params){.n_ctx = n_ctx}, &r->session));
 fail:
     return st;
+}
+
+/* The tiny shape. */
+static inline enum pumice_status rig_start(struct rig *r, uint32_t type, bool tied, const struct pumice_engine_params *params,
+                                           uint32_t n_ctx)
+{
+    struct hparams h = tiny_model_hparams();
+    h.arch = rig_arch;
+    return rig_start_shape(r, &h, type, tied, params, n_ctx);
 }
 
 #endif

@@ -4,7 +4,7 @@
 #include "check.h"
 #include "engine.h"
 #include "gpu/gpu.h"
-#include "tiny_model.h"
+#include "rig.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,35 +52,14 @@ static void count_from_here(void)
 
 /* --- tests ---------------------------------------------------------------------------------------------------------- */
 
-struct rig {
-    struct arena arena;
-    struct pumice_model *model;
-    struct pumice_engine *engine;
-    struct pumice_session *session;
-};
-
-static void rig_close(struct rig *r)
-{
-    pumice_session_close(r->session);
-    pumice_engine_close(r->engine);
-    pumice_model_close(r->model);
-    arena_fini(&r->arena);
-}
-
 static struct gpu_backend *gpu_of(const struct rig *r) { return (struct gpu_backend *)r->engine->backend; }
 
 static void open_or_stop(struct rig *r)
 {
     struct hparams h = tiny_model_hparams();
-    const void *data;
-    size_t bytes;
-    memset(r, 0, sizeof *r);
     h.n_layers = LAYERS, h.D = 1024, h.H = 16, h.G = 8, h.E = 128, h.F = 3072;
     const struct pumice_engine_params params = {.device = gpu_name, .trusted = true};
-    const bool ok = tiny_model_make(&r->arena, GGUF_T_Q8_0, 7, &h, true, &data, &bytes) == PUMICE_OK &&
-                    pumice_model_open_memory(data, bytes, &r->model) == PUMICE_OK &&
-                    pumice_engine_open(r->model, &params, &r->engine) == PUMICE_OK &&
-                    pumice_session_open(r->engine, &(struct pumice_session_params){.n_ctx = N_CONTEXT}, &r->session) == PUMICE_OK;
+    const bool ok = rig_start_shape(r, &h, GGUF_T_Q8_0, true, &params, N_CONTEXT) == PUMICE_OK;
     if (!CHECK(ok, "%s", pumice_error())) exit(check_summary("test_submissions"));
     count_from_here();
 }

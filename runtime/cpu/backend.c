@@ -196,23 +196,14 @@ static enum pumice_status reserve_input(struct cpu_backend *b, uint32_t T, uint3
     return PUMICE_OK;
 }
 
-static enum pumice_status reserve_turns(struct cpu_backend *b, uint64_t n)
+/* Room for n floats in *floats, which has *capacity. */
+static enum pumice_status reserve_floats(float **floats, uint64_t *capacity, uint64_t n, const char *what)
 {
-    if (n <= b->turns_n) return PUMICE_OK;
-    float *grown = mem_realloc(b->turns, (size_t)n, sizeof *grown);
-    if (!grown) return err_memory("cosines and sines", n * sizeof *grown);
-    b->turns = grown;
-    b->turns_n = n;
-    return PUMICE_OK;
-}
-
-static enum pumice_status reserve_partials(struct cpu_backend *b, uint64_t n)
-{
-    if (n <= b->partials_n) return PUMICE_OK;
-    float *grown = mem_realloc(b->partials, (size_t)n, sizeof *grown);
-    if (!grown) return err_memory("parts of attention", n * sizeof *grown);
-    b->partials = grown;
-    b->partials_n = n;
+    if (n <= *capacity) return PUMICE_OK;
+    float *grown = mem_realloc(*floats, (size_t)n, sizeof *grown);
+    if (!grown) return err_memory(what, n * sizeof *grown);
+    *floats = grown;
+    *capacity = n;
     return PUMICE_OK;
 }
 
@@ -248,8 +239,10 @@ static enum pumice_status record(struct plan *base, const struct op *op)
         (op->E > CPU_MAX_HEAD || op->E % 2 || !op->E))
         return err_set(PUMICE_UNSUPPORTED, "heads of %u elements; pumice can do even numbers up to %d", op->E, CPU_MAX_HEAD);
     if (op->kind == OP_MATMUL && op->w->parts->packed) TRY(reserve_input(b, op->T, op->w->k));
-    if (op->kind == OP_QK_NORM_ROPE_KV || op->kind == OP_BIAS_ROPE_KV) TRY(reserve_turns(b, (uint64_t)op->T * op->E));
-    if (op->kind == OP_ATTENTION && !b->reference) TRY(reserve_partials(b, cpu_partials(b, op)));
+    if (op->kind == OP_QK_NORM_ROPE_KV || op->kind == OP_BIAS_ROPE_KV)
+        TRY(reserve_floats(&b->turns, &b->turns_n, (uint64_t)op->T * op->E, "cosines and sines"));
+    if (op->kind == OP_ATTENTION && !b->reference)
+        TRY(reserve_floats(&b->partials, &b->partials_n, cpu_partials(b, op), "parts of attention"));
     if (p->n == p->capacity) {
         const uint32_t capacity = p->capacity ? 2 * p->capacity : 64;
         struct op *grown = mem_realloc(p->ops, capacity, sizeof *grown);

@@ -87,7 +87,8 @@ static enum pumice_status matvec_part(struct gpu_backend *g, struct recorder *r,
     char name[64];
     push.address2_lo = (uint32_t)second;
     push.address2_hi = (uint32_t)(second >> 32);
-    kernel_name(name, sizeof name, dots ? "matvec_dot" : "matvec", layout_suffix(m->w->type), t->by_address ? "_bda" : t->shared_reduce ? "_shared" : "");
+    kernel_name(name, sizeof name, dots ? "matvec_dot" : "matvec", layout_suffix(m->w->type),
+                t->by_address ? "_bda" : t->shared_reduce ? "_shared" : "");
     grid(g, groups(part->n, rows), &push.groups_x, &d.groups[1]);
     d.groups[0] = push.groups_x;
     d.groups[2] = groups(op->T, cols);
