@@ -382,6 +382,62 @@ fail:
     return st;
 }
 
+/* q[n, E] with each row's elements the nearest halves, after a power of two that brings its largest to 2^14 .. 2^15. */
+static void round_heads(float *q, uint64_t n, uint32_t E)
+{
+    for (uint64_t r = 0; r < n; r++, q += E) {
+        float top = 0;
+        int exponent = 0;
+        for (uint32_t i = 0; i < E; i++) top = fmaxf(top, fabsf(q[i]));
+        (void)frexpf(top, &exponent);
+        for (uint32_t i = 0; i < E; i++) q[i] = ldexpf(f32_of_f16(f16_of_f32(ldexpf(q[i], 15 - exponent))), exponent - 15);
+    }
+}
+
+/* The same positions in a cache of halves, for the reference. */
+static enum pumice_status halve_cache(struct kernel_rig *g, const struct kernel_row *row, const struct kernel_twin *from,
+                                      struct buf *out)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct kernel_row halves = *row;
+    struct kernel_twin *t = NULL;
+    float x[MAX_HEAD];
+    halves.kv = PUMICE_KV_F16;
+    TRY(cache_create(g, &halves, false, &t));
+    const uint64_t C = t->cache.C, head = C * kv_row_bytes(PUMICE_KV_F16, row->E), from_head = C * kv_row_bytes(row->kv, row->E);
+    for (uint32_t i = 0; i < row->G; i++)
+        for (uint64_t p = 0; p < row->past + row->T; p++) {
+            kv_row_read(row->kv, from->bytes + GUARD + i * from_head, C, row->E, p, x);
+            kv_row_write(PUMICE_KV_F16, t->bytes + GUARD + i * head, C, row->E, p, x);
+        }
+    for (uint32_t s = 0; s < g->n_sides; s++)
+        TRY(g->side[s]->calls->buffer_write(g->side[s], t->whole[s], 0, t->bytes, t->n_bytes + 2 * GUARD));
+    *out = t->buf[1];
+fail:
+    return st;
+}
+
+/* Gives the reference what attention by matrices of halves multiplies. */
+static enum pumice_status round_attention(struct kernel_rig *g, const struct kernel_row *row, struct kernel_call *c)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct backend *tested = g->side[0];
+    if (row->kind != OP_ATTENTION || !tested->calls->arithmetic_of) return PUMICE_OK;
+    g->halves = tested->calls->arithmetic_of(tested, &c->op[0]) == ARITHMETIC_MATRIX;
+    if (!g->halves || g->n_sides < 2) return PUMICE_OK;
+    float *q = arena_alloc(&g->arena, c->x->n_bytes, 1);
+    if (!q) return err_memory("the self-test", c->x->n_bytes);
+    memcpy(q, c->x->bytes + GUARD, c->x->n_bytes);
+    round_heads(q, (uint64_t)row->T * row->H, row->E);
+    TRY(g->side[1]->calls->buffer_write(g->side[1], c->x->buf[1], 0, q, c->x->n_bytes));
+    if (row->kv == PUMICE_KV_F16) return PUMICE_OK;
+    TRY(halve_cache(g, row, c->k, &c->op[1].kv.k));
+    TRY(halve_cache(g, row, c->v, &c->op[1].kv.v));
+    c->op[1].kv.type = PUMICE_KV_F16;
+fail:
+    return st;
+}
+
 static void compare_value(struct kernel_rig *g, uint64_t i, double a, double b)
 {
     if (!isfinite(a) || !isfinite(b)) {
@@ -439,6 +495,8 @@ fail:
 
 /* Decoded weights rounded to 11 bits: each is off by 2^-12 of itself at most. */
 static const double WEIGHTS_LIMIT = 0x1p-24 * 4;
+/* Softmax weights as halves, divided by their own sum: each is off by 2^-11 of itself at most, also where a device cuts. */
+static const double SOFTMAX_LIMIT = 0x1p-22;
 
 /* What rounds inside of an op that norms and multiplies can only be held to its rounding's limit, and some
  * times that for what SwiGLU makes of two products. The parts are tested sharply in rows of their own. */
@@ -447,7 +505,7 @@ static enum pumice_status limit_of(struct kernel_rig *g, const struct kernel_row
     enum pumice_status st = PUMICE_OK;
     struct backend *tested = g->side[0];
     double rounding = 0;
-    *limit = g->halves ? fmax(row->limit, HALVES_LIMIT) : row->limit;
+    *limit = g->halves ? fmax(row->limit, row->kind == OP_ATTENTION ? SOFTMAX_LIMIT : HALVES_LIMIT) : row->limit;
     if (row->kind != OP_NORM_MATMULS && row->kind != OP_NORM_GATE_UP) return PUMICE_OK;
     if (tested->calls->round_input) {
         float *x = arena_alloc(&g->arena, row->K, sizeof *x);
@@ -468,6 +526,7 @@ enum pumice_status kernel_run_row(struct kernel_rig *g, const struct kernel_row 
     g->note[0] = '\0';
     TRY(kernel_prepare(g, row, &call));
     TRY(round_x(g, row, &call));
+    TRY(round_attention(g, row, &call));
     for (uint32_t s = 0; s < g->n_sides; s++) TRY(run_side(g, row, call.op[s], s));
     for (uint32_t i = 0; i < g->n_twins; i++) TRY(compare(g, row, &g->twins[i]));
     out->nmse = g->power > 0 ? g->error / g->power : g->error;

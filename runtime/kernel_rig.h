@@ -6,7 +6,7 @@
  *
  * A back end that rounds activations is tested in two steps, so that no limit needs to be loose: the rounded row against the
  * limit that the back end states, and the product against the reference's product of the rounded rows. Where kernels
- * round weights, too, the reference gets rounded ones. */
+ * round weights, too, the reference gets rounded ones; so it does with q, K and V of attention by matrices of halves. */
 #ifndef PUMICE_KERNEL_RIG_H
 #define PUMICE_KERNEL_RIG_H
 
@@ -48,7 +48,7 @@ struct kernel_rig {
     struct arena arena;
     float factors[128]; /* of RoPE, E <= 256 */
     uint64_t random;
-    bool halves; /* this row's tested kernel rounds weights */
+    bool halves; /* this row's tested kernel rounds weights; of attention: q, K and V, weights of the softmax */
     struct kernel_twin twins[KERNEL_MAX_TWINS];
     uint32_t n_twins;
     double error, power, max_abs;

@@ -192,18 +192,84 @@ fail:
     return st;
 }
 
+/* --- matrix: the same by cooperative matrices ------------------------------------------------------------------------------ */
+
+struct matrix_shape {
+    uint32_t rows, sub, parts, lanes; /* BR, SM, PARTS, WG */
+};
+
+enum { MATRIX_POSITIONS = 32, MATRIX_SUMS = 64 /* of values a lane, so that they stay in registers */ };
+
+/* As attention_matrix.comp declares it. */
+static uint32_t matrix_shared_bytes(uint32_t E, uint32_t rows)
+{
+    const uint32_t positions = MATRIX_POSITIONS;
+    return (rows + positions) * (2 * E + 16) + rows * (2 * positions + 16) + positions * (rows + 4) * 4 +
+           rows * (positions / 8 + 2) * 4 + 4;
+}
+
+/* How a workgroup of that many rows is cut for its subgroups. Two parts: each half of a tile is loaded by half as many. */
+static struct matrix_shape matrix_cut(const struct device_features *f, uint32_t E, uint32_t rows)
+{
+    const uint32_t columns = 2 * f->matrix.n;
+    struct matrix_shape s = {.rows = rows, .sub = 1, .parts = E % columns == 0 && MATRIX_POSITIONS % columns == 0 ? 2 : 1};
+    while (rows % (2 * s.sub * f->matrix.m) == 0 && 2 * s.sub * f->matrix.m * (E / s.parts) <= MATRIX_SUMS * f->subgroup_pinned)
+        s.sub *= 2;
+    s.lanes = rows / (s.sub * f->matrix.m) * s.parts * f->subgroup_pinned;
+    return s;
+}
+
+/* The most rows that fit; .rows = 0: none do. */
+static struct matrix_shape matrix_shape(const struct gpu_backend *g, uint32_t E, uint32_t T)
+{
+    static const uint32_t rows[] = {64, 32, 16};
+    const struct device_limits *l = &g->device.physical.limits;
+    const struct device_features *f = &l->features;
+    const struct matrix_shape none = {0};
+    if (!g->tuning.attention_matrix || !g->tuning.tile_from || T < g->tuning.tile_from || !f->matrix.m) return none;
+    /* a matrix of V begins at a whole word of 8 halves; features.c took care of rows and positions */
+    if (E % 32 || f->matrix.n % 8 || E % f->matrix.n || E % f->matrix.k) return none;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const struct matrix_shape s = matrix_cut(f, E, rows[i]);
+        if (matrix_shared_bytes(E, s.rows) <= MIN(l->shared_bytes, g->tuning.tile_shared_bytes) && s.lanes <= l->max_lanes) return s;
+    }
+    return none;
+}
+
+bool gpu_attention_by_matrix(const struct gpu_backend *g, uint32_t E, uint32_t T) { return matrix_shape(g, E, T).rows != 0; }
+
+static enum pumice_status matrix(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct kv_window *w)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct device_features *f = &g->device.physical.limits.features;
+    const struct matrix_shape s = matrix_shape(g, op->E, op->T);
+    const struct attention_push push = push_of(op, w);
+    const uint32_t spec[] = {s.lanes, op->E, s.rows, MATRIX_POSITIONS, s.sub, f->matrix.m, f->matrix.n, f->matrix.k, s.parts};
+    struct dispatch d = dispatch_of(op, w);
+    char name[64];
+    d.push = &push;
+    d.groups[0] = (op->T * (op->H / op->G) + s.rows - 1) / s.rows, d.groups[1] = w->n_g, d.groups[2] = 1;
+    snprintf(name, sizeof name, "attention_matrix_%s", pumice_kv_name(op->kv.type));
+    TRY(pipeline_get_pinned(&g->pipelines, name, 5, sizeof push, spec, COUNT_OF(spec), f->subgroup_pinned, &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
 enum pumice_status gpu_record_attention(struct gpu_backend *g, struct recorder *r, const struct op *op)
 {
     enum pumice_status st = PUMICE_OK;
     const struct gpu_tuning *t = &g->tuning;
     const bool wide = op->E % 32 == 0, many = t->tile_from && op->T >= t->tile_from;
+    const bool by_matrix = gpu_attention_by_matrix(g, op->E, op->T);
     struct buf parts = {0};
     if (op->E % 4)
         return err_set(PUMICE_UNSUPPORTED, "heads of %u dimensions: a multiple of 4 is needed on Vulkan; use --device cpu", op->E);
     if (wide && t->split_slices) TRY(split_buffers(g, op, &parts)); /* also where later plans only want it: memory does not grow */
     for (struct kv_window w = {0}; w.g0 < op->G; w.g0 += w.n_g) {
         TRY(gpu_kv_window(g, op, &w));
-        if (wide && many) TRY(tile(g, r, op, &w));
+        if (by_matrix) TRY(matrix(g, r, op, &w));
+        else if (wide && many) TRY(tile(g, r, op, &w));
         else if (wide && t->split_slices && op->T <= GPU_SPLIT_TOKENS) TRY(split(g, r, op, &w, parts));
         else TRY(plain(g, r, op, &w));
     }

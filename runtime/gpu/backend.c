@@ -28,7 +28,8 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
                                    .fill = 2048, .max_cols = 8, .matmul_from = 9, .fold_norm = true, .fuse_gate = true, .norm_lanes = 128, .head_lanes = 64,
                                    .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic,
                                    .split_slices = 64, .split_lanes = 128, .split_join = true,
-                                   .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 128, .tile_shared_bytes = 48 << 10, .sample_lanes = 256, .sample_items = 8,
+                                   .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 128, .tile_shared_bytes = 48 << 10,
+                                   .attention_matrix = l->features.matrix.m != 0, .sample_lanes = 256, .sample_items = 8,
                                    .family = l->features.matrix.m ? MATMUL_MATRIX
                                              : l->features.dot_accelerated && can_dot(l) ? MATMUL_DOT : MATMUL_TILED};
     return l->software ? software : gpu;
@@ -38,6 +39,13 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
 static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu_tuning *t)
 {
     enum { FAMILIES = 8, MATRICES = 10 }; /* those that need a feature; without it the next ones move up */
+    const struct gpu_tuning automatic = tuning_for(l);
+    if (i > 0 && automatic.attention_matrix && i-- == 1) { /* one kernel is given up before all */
+        *t = automatic;
+        t->name = "attention tiles";
+        t->attention_matrix = false;
+        return true;
+    }
     if (i >= FAMILIES && !can_dot(l)) i += MATRICES - FAMILIES;
     if (i >= MATRICES && !l->features.matrix.m) return false;
     const struct gpu_tuning share = {.name = "share", .layout = {1, 4}, .lanes = 32, .rows = 2, .max_cols = 8, .norm_lanes = 128,
@@ -47,7 +55,7 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
                                      .shared_reduce = !l->subgroup_arithmetic};
     *t = share;
     switch (i) {
-    case 0: *t = tuning_for(l); return true;
+    case 0: *t = automatic; return true;
     case 1: t->fold_norm = t->fuse_gate = true; return true;
     case 2: t->name = "share+shared"; t->shared_reduce = true; t->lanes = 24; t->rows = 4; t->fill = 64; t->attention_lanes = 32; t->fold_norm = true;
             t->sample_lanes = 128; t->sample_items = 8; t->split_lanes = 64; t->split_slices = 7; t->split_join = false;
@@ -66,9 +74,9 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
     case 8: t->name = "dot"; t->matmul_from = 2; t->dot_one = t->fold_norm = t->fuse_gate = true; t->max_rows = TILE_LARGEST; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 9: t->name = "dot 16 rows"; t->matmul_from = 1; t->family = MATMUL_DOT; t->max_rows = 16; t->layout = (struct layout){8, 2};
             t->norm_lanes = 24; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 10: t->name = "matrix"; t->matmul_from = 2; t->max_rows = TILE_LARGEST; t->family = MATMUL_MATRIX; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 10: t->name = "matrix"; t->matmul_from = 2; t->max_rows = TILE_LARGEST; t->family = MATMUL_MATRIX; t->attention_matrix = true; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 11: t->name = "matrix 16 rows"; t->matmul_from = 1; t->family = MATMUL_MATRIX; t->max_rows = 16; t->layout = (struct layout){8, 2};
-            t->shared_reduce = true; return true;
+            t->attention_matrix = true; t->tile_from = 1; t->tile_shared_bytes = 20 << 10; t->shared_reduce = true; return true;
     default: return false;
     }
 }
@@ -333,6 +341,7 @@ static bool has_arithmetic(const struct backend *b, enum arithmetic a)
 
 static enum arithmetic arithmetic_of(const struct backend *b, const struct op *op)
 {
+    if (op->kind == OP_ATTENTION && gpu_attention_by_matrix(gpu_of_const(b), op->E, op->T)) return ARITHMETIC_MATRIX;
     if (op->kind != OP_MATMUL) return ARITHMETIC_F32;
     if (gpu_matvec_dots(gpu_of_const(b), op->w->type, op->T)) return ARITHMETIC_INT8;
     return matmul_family_arithmetic(matmul_family_for(gpu_of_const(b), op->w->type, op->T));

@@ -31,6 +31,7 @@ struct gpu_tuning {
     uint32_t tile_from;     /* tokens from which on attention is tiled; 0 = never */
     uint32_t tile_lanes;    /* the same, from 32 */
     uint32_t tile_shared_bytes; /* shared memory it may take */
+    bool attention_matrix;  /* its tiles by cooperative matrices, where heads and shared memory allow */
     uint32_t sample_lanes, sample_items; /* a slice of the logits: their product, at least 1024 */
 };
 
@@ -86,6 +87,8 @@ struct kv_window {
 };
 enum pumice_status gpu_kv_window(const struct gpu_backend *g, const struct op *op, struct kv_window *w);
 enum pumice_status gpu_record_attention(struct gpu_backend *g, struct recorder *r, const struct op *op);
+/* Whether op_attention of T tokens multiplies halves by cooperative matrices (attention.c). */
+bool gpu_attention_by_matrix(const struct gpu_backend *g, uint32_t E, uint32_t T);
 /* Whether op_matmul of T tokens multiplies 8-bit integers in the matrix-vector kernel (matvec.c). */
 bool gpu_matvec_dots(const struct gpu_backend *g, uint32_t type, uint32_t T);
 /* Whether there are kernels for the op as a whole, as tuned; otherwise op_expand is the way. */

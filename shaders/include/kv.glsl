@@ -7,14 +7,17 @@ const uint KV_ROW_WORDS = E / 4u + KV_SCALE_WORDS;
 
 vec4 kv_bytes_of(uint q) { return vec4(int(q << 24) >> 24, int(q << 16) >> 24, int(q << 8) >> 24, int(q) >> 24); }
 
-// c_quad: elements 4i .. 4i + 3 of position n. c_piece: 8i .. 8i + 7. c_scale: of elements 32b .. 32b + 31.
+// c_quad: elements 4i .. 4i + 3 of position n. c_piece: 8i .. 8i + 7; c_packed: as they lie there. c_scale: of elements
+// 32b .. 32b + 31.
+#define KV_PACKED uvec2
 #define KV_READERS(c, at)                                                                                      \
     layout(set = 0, binding = at, std430) readonly buffer c##_words1 { uint c##1[]; };                         \
     layout(set = 0, binding = at, std430) readonly buffer c##_words2 { uvec2 c##2[]; };                        \
     vec4 c##_quad(uint head, uint n, uint i) { return kv_bytes_of(c##1[head + n * (E / 4u) + i]); }            \
+    uvec2 c##_packed(uint head, uint n, uint i) { return c##2[head / 2u + n * (E / 8u) + i]; }                 \
     void c##_piece(uint head, uint n, uint i, out vec4 x[2])                                                   \
     {                                                                                                          \
-        const uvec2 q = c##2[head / 2u + n * (E / 8u) + i];                                                    \
+        const uvec2 q = c##_packed(head, n, i);                                                                \
         x[0] = kv_bytes_of(q.x);                                                                               \
         x[1] = kv_bytes_of(q.y);                                                                               \
     }                                                                                                          \
@@ -25,6 +28,7 @@ vec4 kv_bytes_of(uint q) { return vec4(int(q << 24) >> 24, int(q << 16) >> 24, i
     }
 #else
 const uint KV_ROW_WORDS = E / 2u;
+#define KV_PACKED uvec4
 
 vec4 kv_halves_of(uvec2 h) { return vec4(unpackHalf2x16(h.x), unpackHalf2x16(h.y)); }
 
@@ -32,9 +36,10 @@ vec4 kv_halves_of(uvec2 h) { return vec4(unpackHalf2x16(h.x), unpackHalf2x16(h.y
     layout(set = 0, binding = at, std430) readonly buffer c##_words2 { uvec2 c##2[]; };                        \
     layout(set = 0, binding = at, std430) readonly buffer c##_words4 { uvec4 c##4[]; };                        \
     vec4 c##_quad(uint head, uint n, uint i) { return kv_halves_of(c##2[head / 2u + n * (E / 4u) + i]); }      \
+    uvec4 c##_packed(uint head, uint n, uint i) { return c##4[head / 4u + n * (E / 8u) + i]; }                 \
     void c##_piece(uint head, uint n, uint i, out vec4 x[2])                                                   \
     {                                                                                                          \
-        const uvec4 h = c##4[head / 4u + n * (E / 8u) + i];                                                    \
+        const uvec4 h = c##_packed(head, n, i);                                                                \
         x[0] = kv_halves_of(h.xy);                                                                             \
         x[1] = kv_halves_of(h.zw);                                                                             \
     }                                                                                                          \
