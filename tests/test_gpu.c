@@ -483,6 +483,8 @@ static void test_families(void)
             CHECK(g->tuning.family == cases[i].family, "case %zu: %s", i, matmul_family_name(g->tuning.family));
             CHECK(matmul_family_for(g, GGUF_T_F32, 40) == MATMUL_TILED && matmul_family_for(g, GGUF_T_Q6_K, 1) == MATMUL_TILED,
                   "case %zu: rounds what it should not", i);
+            CHECK(gpu_attention_by_matrix(g, 64, 40) == (allowed.matrix.m != 0) && !gpu_attention_by_matrix(g, 64, 1),
+                  "case %zu: attention", i);
             sync_ok(&r, 40);
             copy_logits(&r, logits);
             CHECK(nmse(logits, want, r.model->h.V) < 5e-3, "case %zu: nmse %g", i, nmse(logits, want, r.model->h.V));
@@ -583,15 +585,16 @@ static void test_fit(void)
     device_hook = NULL;
 }
 
-/* A driver that has wrong code for one kernel: the first pipeline made on a device does nothing. */
+/* A driver that has wrong code for one kernel: the first pipeline made on a device, or the first that asks for a subgroup
+ * size, does nothing. */
 static VkPipeline bad_pipeline, bound_pipeline;
-static bool plant;
+static bool plant, plant_pinned;
 
 static VkResult plant_pipeline(VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo *i,
                                const VkAllocationCallbacks *a, VkPipeline *out)
 {
     const VkResult result = real.CreateComputePipelines(d, c, n, i, a, out);
-    if (plant && result == VK_SUCCESS) {
+    if (plant && result == VK_SUCCESS && (i->stage.pNext || !plant_pinned)) {
         bad_pipeline = *out;
         plant = false;
     }
@@ -654,6 +657,53 @@ static void test_first_use(void)
     }
 }
 
+static void hook_plant_gpu(struct device *d)
+{
+    hook_plant(d);
+    d->physical.limits.software = false;
+}
+
+/* Attention by cooperative matrices that is wrong costs that kernel alone. Those of this model's products, which are f32, do
+ * not ask for a subgroup size. */
+static void test_first_use_matrix(void)
+{
+    struct rig r, reference;
+    struct pumice_engine_info info;
+    float got[1024], want[1024];
+    char dir[640], here[512];
+    REQUIRE(getcwd(here, sizeof here), "no working directory");
+    snprintf(dir, sizeof dir, "%s/test_gpu.cache/matrix-%d", here, (int)getpid());
+    setenv("XDG_CACHE_HOME", dir, 1);
+    REQUIRE(rig_open(&r, GGUF_T_F32, gpu_name) == PUMICE_OK, "%s", pumice_error());
+    const bool lacking = !((const struct gpu_backend *)r.engine->backend)->device.physical.limits.features.matrix.m;
+    rig_close(&r);
+    if (lacking) {
+        printf("first use: skipped attention by cooperative matrices, which this device lacks\n");
+        return;
+    }
+    device_hook = hook_plant_gpu;
+    plant = plant_pinned = true;
+    bad_pipeline = NULL;
+    REQUIRE(rig_start(&r, GGUF_T_F32, true, &(struct pumice_engine_params){.device = gpu_name, .no_tune = true}, 256) == PUMICE_OK,
+            "%s", pumice_error());
+    const struct gpu_tuning *t = &((const struct gpu_backend *)r.engine->backend)->tuning;
+    pumice_engine_get_info(r.engine, &info);
+    CHECK(!plant, "no kernel asked for a subgroup size");
+    CHECK(strstr(info.warning, "attention T=") && strstr(info.warning, "(attention tiles)"), "'%s'", info.warning);
+    CHECK(!t->attention_matrix && t->family == MATMUL_MATRIX && t->fold_norm, "gave up more than attention: %s", t->name);
+    sync_ok(&r, 40);
+    copy_logits(&r, got);
+    rig_close(&r);
+    device_hook = NULL;
+    plant = plant_pinned = false;
+    bad_pipeline = NULL;
+    REQUIRE(rig_open(&reference, GGUF_T_F32, "reference") == PUMICE_OK, "%s", pumice_error());
+    sync_ok(&reference, 40);
+    copy_logits(&reference, want);
+    CHECK(nmse(got, want, reference.model->h.V) < 1e-6, "the tiles are wrong, too");
+    rig_close(&reference);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -665,7 +715,8 @@ int main(int argc, char **argv)
                  {"small", test_small_device, true}, {"variants", test_variants, true},
                  {"families", test_families, false}, {"memory", test_memory, false}, {"lost", test_lost, false},
                  {"failures", test_failures, false}, {"cache", test_cache, false},
-                 {"fit", test_fit, false},            {"first", test_first_use, false}};
+                 {"fit", test_fit, false},            {"first", test_first_use, false},
+                 {"matrix first", test_first_use_matrix, false}};
     if (getenv("PUMICE_TEST_DEVICE")) gpu_name = getenv("PUMICE_TEST_DEVICE");
     pumice_log_to(on_log, NULL);
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * 7919 + 13) % 256;
