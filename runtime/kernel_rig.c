@@ -498,19 +498,31 @@ static const double WEIGHTS_LIMIT = 0x1p-24 * 4;
 /* Softmax weights as halves, divided by their own sum: each is off by 2^-11 of itself at most, also where a device cuts. */
 static const double SOFTMAX_LIMIT = 0x1p-22;
 
+/* Runs of products summed in halves, also where a device cuts: matmul_half.comp says why. Of few outputs all may be small by
+ * chance, and their errors are not. */
+static const double HALF_SUMS_LIMIT = 0x1p-22 * 16, HALF_SUMS_LIMIT_FEW = 0x1p-22 * 256;
+enum { FEW_OUTPUTS = 64 };
+
 /* What rounds inside of an op that norms and multiplies can only be held to its rounding's limit, and some
  * times that for what SwiGLU makes of two products. The parts are tested sharply in rows of their own. */
 static enum pumice_status limit_of(struct kernel_rig *g, const struct kernel_row *row, const struct kernel_call *c, double *limit)
 {
     enum pumice_status st = PUMICE_OK;
     struct backend *tested = g->side[0];
-    double rounding = 0;
+    const struct op product = {.kind = OP_MATMUL, .w = &c->w[0], .T = row->T};
+    const bool multiplies = row->kind == OP_MATMUL || row->kind == OP_NORM_MATMULS || row->kind == OP_NORM_GATE_UP;
+    const bool half_sums = multiplies && tested->calls->arithmetic_of && tested->calls->arithmetic_of(tested, &product) == ARITHMETIC_F16;
+    const double sums = !half_sums ? 0 : row->T * row->N < FEW_OUTPUTS ? HALF_SUMS_LIMIT_FEW : HALF_SUMS_LIMIT;
+    double rounding = sums;
     *limit = g->halves ? fmax(row->limit, row->kind == OP_ATTENTION ? SOFTMAX_LIMIT : HALVES_LIMIT) : row->limit;
+    *limit = fmax(*limit, sums);
     if (row->kind != OP_NORM_MATMULS && row->kind != OP_NORM_GATE_UP) return PUMICE_OK;
     if (tested->calls->round_input) {
+        double input = 0;
         float *x = arena_alloc(&g->arena, row->K, sizeof *x);
         if (!x) return err_memory("the self-test", row->K * sizeof *x);
-        TRY(tested->calls->round_input(tested, &c->w[0], row->T, x, 1, &rounding));
+        TRY(tested->calls->round_input(tested, &c->w[0], row->T, x, 1, &input));
+        rounding += input;
     }
     if (tested->calls->rounds_weights && tested->calls->rounds_weights(tested, row->type, row->T)) rounding += WEIGHTS_LIMIT;
     *limit = fmax(*limit, 8 * rounding);

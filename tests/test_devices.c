@@ -24,8 +24,9 @@ static int32_t prompt[N_PROMPT];
 
 /* --- what is taken away --------------------------------------------------------------------------------------------- */
 
-/* A GPU: not software, so that it gets a GPU's kernels, and its memory is not the host's. */
-static void gpu(struct device_limits *l) { l->software = l->unified = false; }
+/* A GPU: not software, so that it gets a GPU's kernels, and its memory is not the host's; without halves, so that its prompts
+ * are multiplied in f32 unless the driver has better. */
+static void gpu(struct device_limits *l) { l->software = l->unified = l->features.half = false; }
 
 static void as_it_is(struct device_limits *l) { (void)l; }
 static void integrated(struct device_limits *l) { gpu(l), l->unified = true; }
@@ -58,6 +59,14 @@ static void all_at_once(struct device_limits *l)
     l->max_bindings = DEVICE_MIN_BINDINGS;
     l->storage_align = DEVICE_MAX_ALIGN;
 }
+
+static void no_halves(struct device_limits *l) { gpu(l), l->features.dot_accelerated = false, l->features.matrix.m = 0; }
+static void halves(struct device_limits *l)
+{
+    const bool half = l->features.half;
+    no_halves(l), l->features.half = half;
+}
+static void halves_128(struct device_limits *l) { halves(l), l->max_lanes = 128, l->shared_bytes = 16 << 10; }
 
 static void no_timeline(struct device_limits *l) { l->timeline = false; }
 static void lanes_64(struct device_limits *l) { l->max_lanes = 64; }
@@ -100,6 +109,9 @@ static const struct simulated {
     {"software, subgroup 4", software_4, NULL},
     {"software, subgroup 16", software_16, NULL},
     {"all at once, separate memory", all_at_once, NULL},
+    {"no dot, no matrix", halves, NULL},
+    {"no dot, no matrix, 128 lanes", halves_128, NULL},
+    {"no dot, no matrix, no halves", no_halves, NULL},
     {"no timeline", no_timeline, "timeline semaphores"},
     {"64 lanes", lanes_64, "64 lanes in a workgroup"},
     {"8 KiB of shared memory", shared_8, "8192 bytes of shared memory"},
@@ -180,22 +192,57 @@ static void hook(struct device *d)
 struct run {
     float logits[VOCAB]; /* after the prompt */
     int32_t answer[N_ANSWER];
+    double lead[N_ANSWER];     /* of the reference: the square of the best logit's lead, of their mean square */
+    enum matmul_family family; /* of a device: these for its prompts */
+    bool half;                 /* it has them */
+    double limit;              /* of the logits' NMSE */
 };
+
+/* Products in halves: seven a layer and the logits', each with x and weights rounded and sums of halves, which are off by
+ * 1, 1 and 16 times 2^-22 at most. */
+static double limit_of(enum matmul_family family, uint32_t n_layers)
+{
+    return family == MATMUL_HALF ? (7.0 * n_layers + 1) * 18 * 0x1p-22 : 1e-6;
+}
+
+static double lead_of(const float *logits, uint32_t V)
+{
+    double first = -INFINITY, second = -INFINITY, power = 0;
+    for (uint32_t i = 0; i < V; i++) {
+        const double v = (double)logits[i];
+        second = fmax(second, fmin(first, v));
+        first = fmax(first, v);
+        power += v * v / V;
+    }
+    return (first - second) * (first - second) / power;
+}
 
 static enum pumice_status run(uint32_t type, const char *device, struct run *out)
 {
     enum pumice_status st = PUMICE_OK;
     struct rig r;
     size_t n = 0;
+    const int32_t *tokens = NULL;
     const struct pumice_engine_params params = {.device = device, .trusted = true, .perf = true, .n_ctx = N_CONTEXT};
-    const struct pumice_generate_params greedy = {.max_tokens = N_ANSWER};
+    const struct pumice_generate_params greedy = {.max_tokens = now ? N_ANSWER : 1};
     struct pumice_generate_result result;
     memset(out, 0, sizeof *out);
     TRY(rig_start(&r, type, true, &params, N_CONTEXT));
+    if (now) {
+        const struct gpu_backend *g = (const struct gpu_backend *)r.engine->backend;
+        out->family = g->tuning.family;
+        out->half = g->device.physical.limits.features.half;
+        out->limit = limit_of(out->family, r.model->h.n_layers);
+    }
     TRY(pumice_session_sync(r.session, prompt, N_PROMPT, NULL));
     memcpy(out->logits, pumice_session_logits(r.session), r.model->h.V * sizeof *out->logits);
-    TRY(pumice_session_generate(r.session, &greedy, &result));
-    const int32_t *tokens = pumice_session_tokens(r.session, &n);
+    for (int i = 0; i < (now ? 1 : N_ANSWER); i++) {
+        tokens = pumice_session_tokens(r.session, &n);
+        if (i) TRY(pumice_session_sync(r.session, tokens, n, NULL));
+        if (!now) out->lead[i] = lead_of(pumice_session_logits(r.session), r.model->h.V);
+        TRY(pumice_session_generate(r.session, &greedy, &result));
+    }
+    tokens = pumice_session_tokens(r.session, &n);
     if (CHECK(n == N_PROMPT + N_ANSWER, "%zu tokens", n)) memcpy(out->answer, tokens + N_PROMPT, sizeof out->answer);
     struct pumice_perf_row rows[32];
     size_t n_rows = COUNT_OF(rows);
@@ -217,11 +264,22 @@ static double nmse(const float *a, const float *b)
     return error / power;
 }
 
+/* The tokens that are the reference's. They may stop to be where halves and its lead is four times the errors of two logits at
+ * most: models with random weights often hesitate. */
+static int tokens_right(const struct run *got, const struct run *want, bool *same)
+{
+    int n = 0;
+    while (n < N_ANSWER && got->answer[n] == want->answer[n]) n++;
+    *same = n == N_ANSWER || (got->family == MATMUL_HALF && want->lead[n] < 4 * 4 * 2 * got->limit);
+    return n;
+}
+
 static void test_device(const struct simulated *s, const struct run *want, size_t n_types)
 {
     const uint64_t begin = platform_now_ns();
     double worst = 0;
     bool same = true;
+    int n_right = 0, n_tokens = 0;
     now = s;
     device_hook = hook;
     for (size_t i = 0; i < (s->refusal ? 1 : n_types); i++) {
@@ -236,15 +294,18 @@ static void test_device(const struct simulated *s, const struct run *want, size_
         }
         if (!CHECK(st == PUMICE_OK, "%s, %s: %s", s->name, gguf_type(types[i])->name, pumice_error())) continue;
         const double error = nmse(got.logits, want[i].logits);
-        same &= memcmp(got.answer, want[i].answer, sizeof got.answer) == 0;
+        n_right += tokens_right(&got, &want[i], &same);
+        n_tokens += N_ANSWER;
         worst = error > worst ? error : worst;
-        CHECK(error < 1e-6, "%s, %s: nmse %g", s->name, gguf_type(types[i])->name, error);
+        const bool by_halves = s->take == halves || s->take == halves_128;
+        CHECK(error < got.limit, "%s, %s: nmse %g", s->name, gguf_type(types[i])->name, error);
+        if (by_halves || s->take == no_halves)
+            CHECK(got.family == (by_halves && got.half ? MATMUL_HALF : MATMUL_TILED), "%s: %s", s->name, matmul_family_name(got.family));
         CHECK(same, "%s, %s: other tokens", s->name, gguf_type(types[i])->name);
     }
     CHECK(n_wrong_maps == 0, "%s: memory of the device was mapped", s->name);
     if (!s->refusal)
-        printf("%-34s %s, nmse %.1e, %.1f s\n", s->name, same ? "same tokens" : "OTHER TOKENS", worst,
-               (double)(platform_now_ns() - begin) / 1e9);
+        printf("%-34s %d of %d tokens, nmse %.1e, %.1f s\n", s->name, n_right, n_tokens, worst, (double)(platform_now_ns() - begin) / 1e9);
     device_hook = NULL;
     now = NULL;
 }

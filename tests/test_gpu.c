@@ -4,6 +4,7 @@
 #include "check.h"
 #include "engine.h"
 #include "gpu/gpu.h"
+#include "gpu/spirv.h"
 #include "quant.h"
 #include "rig.h"
 
@@ -141,13 +142,16 @@ static void test_layers_of(uint32_t type, uint32_t T)
         for (uint32_t t = 0; t < T; t++) step->tokens[t] = (uint32_t)prompt[t];
     }
     ok = ok && CHECK(c[0].n == c[1].n, "the two sides record different ops");
+    /* halves: up to 18 * 2^-22 a product (matmul_half.comp, and x and weights rounded), of 15 in a row */
+    const bool halves = ok && matmul_family_for((const struct gpu_backend *)r[0].engine->backend, type, T) == MATMUL_HALF;
+    const double limit = halves ? 15 * 18 * 0x1p-22 : 1e-6;
     for (uint32_t i = 0; ok && i < c[0].n; i++) {
         const struct op *op = &c[0].ops[i];
         for (int s = 0; s < 2 && ok; s++)
             ok = CHECK(run_one(r[s].engine->backend, &c[s].ops[i]) == PUMICE_OK, "%s: %s", op->label, pumice_error());
         if (ok) {
             last = compare_outputs(r, op, &c[1].ops[i]);
-            CHECK(last < 1e-6, "%s %s T=%u: %s differs by %.3g", rig_arch_names[rig_arch], gguf_type(type)->name, T, op->label, last);
+            CHECK(last < limit, "%s %s T=%u: %s differs by %.3g", rig_arch_names[rig_arch], gguf_type(type)->name, T, op->label, last);
             if (!(last <= worst)) worst = last, where = op->label;
         }
     }
@@ -174,10 +178,18 @@ static void test_layers(void)
 
 static void hook_gpu(struct device *d) { d->physical.limits.software = false; }
 
+static void hook_gpu_f32(struct device *d)
+{
+    hook_gpu(d);
+    d->physical.limits.features.half = false;
+}
+
 static void test_gpu_layers(void)
 {
     device_hook = hook_gpu;
     for (size_t i = 0; i < COUNT_OF(types); i++) test_layers_of(types[i], 1 + (uint32_t)i % 4);
+    test_layers_of(GGUF_T_Q4_K, 40);
+    device_hook = hook_gpu_f32;
     test_layers_of(GGUF_T_Q4_K, 40);
     device_hook = NULL;
 }
@@ -462,8 +474,10 @@ static void test_families(void)
     static const struct {
         struct device_features allowed;
         enum matmul_family family;
-    } cases[] = {{{.half = true}, MATMUL_TILED},
-                 {{.half = true, .dot = true}, MATMUL_TILED},
+    } cases[] = {{{.half = false}, MATMUL_TILED},
+                 {{.dot = true}, MATMUL_TILED},
+                 {{.half = true}, MATMUL_HALF},
+                 {{.half = true, .dot = true}, MATMUL_HALF},
                  {{.half = true, .dot = true, .dot_accelerated = true}, MATMUL_DOT},
                  {{.half = true, .dot = true, .dot_accelerated = true, .matrix = {1, 1, 1}}, MATMUL_MATRIX}};
     struct rig r, reference;
@@ -475,7 +489,7 @@ static void test_families(void)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         allowed = cases[i].allowed;
         REQUIRE(rig_open(&r, GGUF_T_Q6_K, gpu_name) == PUMICE_OK, "%s", pumice_error());
-        const bool lacking = (allowed.matrix.m && !seen.matrix.m) || (allowed.dot && !seen.dot);
+        const bool lacking = (allowed.matrix.m && !seen.matrix.m) || (allowed.dot && !seen.dot) || (allowed.half && !seen.half);
         const struct gpu_backend *g = (const struct gpu_backend *)r.engine->backend;
         if (lacking) {
             printf("families: skipped %s, which this device lacks\n", matmul_family_name(cases[i].family));
@@ -586,15 +600,23 @@ static void test_fit(void)
 }
 
 /* A driver that has wrong code for one kernel: the first pipeline made on a device, or the first that asks for a subgroup
- * size, does nothing. */
+ * size, or the first of a kernel, does nothing. */
 static VkPipeline bad_pipeline, bound_pipeline;
-static bool plant, plant_pinned;
+static bool plant, plant_pinned, module_matches;
+static const char *plant_kernel;
 
+static VkResult plant_module(VkDevice d, const VkShaderModuleCreateInfo *i, const VkAllocationCallbacks *a, VkShaderModule *out)
+{
+    module_matches = !plant_kernel;
+    for (size_t k = 0; k < spirv_n_kernels && plant_kernel; k++)
+        module_matches |= spirv_kernels[k].words == i->pCode && strcmp(spirv_kernels[k].name, plant_kernel) == 0;
+    return real.CreateShaderModule(d, i, a, out);
+}
 static VkResult plant_pipeline(VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo *i,
                                const VkAllocationCallbacks *a, VkPipeline *out)
 {
     const VkResult result = real.CreateComputePipelines(d, c, n, i, a, out);
-    if (plant && result == VK_SUCCESS && (i->stage.pNext || !plant_pinned)) {
+    if (plant && result == VK_SUCCESS && (i->stage.pNext || !plant_pinned) && module_matches) {
         bad_pipeline = *out;
         plant = false;
     }
@@ -612,6 +634,7 @@ static void plant_dispatch(VkCommandBuffer b, uint32_t x, uint32_t y, uint32_t z
 static void hook_plant(struct device *d)
 {
     real = d->vk;
+    d->vk.CreateShaderModule = plant_module;
     d->vk.CreateComputePipelines = plant_pipeline;
     d->vk.CmdBindPipeline = plant_bind;
     d->vk.CmdDispatch = plant_dispatch;
@@ -704,6 +727,51 @@ static void test_first_use_matrix(void)
     rig_close(&reference);
 }
 
+static void hook_plant_half(struct device *d)
+{
+    hook_plant_gpu(d);
+    d->physical.limits.features.dot_accelerated = false;
+    d->physical.limits.features.matrix.m = 0;
+}
+
+/* Products in halves that are wrong cost those alone: prompts are multiplied in f32 tiles. */
+static void test_first_use_half(void)
+{
+    struct rig r, reference;
+    struct pumice_engine_info info;
+    float got[1024], want[1024];
+    char dir[640], here[512];
+    REQUIRE(getcwd(here, sizeof here), "no working directory");
+    snprintf(dir, sizeof dir, "%s/test_gpu.cache/half-%d", here, (int)getpid());
+    setenv("XDG_CACHE_HOME", dir, 1);
+    device_hook = hook_plant_half;
+    plant = true;
+    plant_kernel = "matmul_half_q8_0";
+    bad_pipeline = NULL;
+    REQUIRE(rig_start(&r, GGUF_T_Q8_0, true, &(struct pumice_engine_params){.device = gpu_name, .no_tune = true}, 256) == PUMICE_OK,
+            "%s", pumice_error());
+    const struct gpu_backend *g = (const struct gpu_backend *)r.engine->backend;
+    pumice_engine_get_info(r.engine, &info);
+    if (!g->device.physical.limits.features.half) printf("first use: skipped halves, which this device lacks\n");
+    else {
+        CHECK(!plant, "no kernel multiplied halves");
+        CHECK(strstr(info.warning, "matmul Q8_0 T=") && strstr(info.warning, "(f32 tiles)"), "'%s'", info.warning);
+        CHECK(g->tuning.family == MATMUL_TILED && g->tuning.matmul_from == 9 && g->tuning.fold_norm, "gave up more: %s", g->tuning.name);
+    }
+    sync_ok(&r, 40);
+    copy_logits(&r, got);
+    rig_close(&r);
+    device_hook = NULL;
+    plant = false;
+    plant_kernel = NULL;
+    bad_pipeline = NULL;
+    REQUIRE(rig_open(&reference, GGUF_T_Q8_0, "reference") == PUMICE_OK, "%s", pumice_error());
+    sync_ok(&reference, 40);
+    copy_logits(&reference, want);
+    CHECK(nmse(got, want, reference.model->h.V) < 1e-6, "the tiles are wrong, too");
+    rig_close(&reference);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -716,7 +784,7 @@ int main(int argc, char **argv)
                  {"families", test_families, false}, {"memory", test_memory, false}, {"lost", test_lost, false},
                  {"failures", test_failures, false}, {"cache", test_cache, false},
                  {"fit", test_fit, false},            {"first", test_first_use, false},
-                 {"matrix first", test_first_use_matrix, false}};
+                 {"matrix first", test_first_use_matrix, false}, {"half first", test_first_use_half, false}};
     if (getenv("PUMICE_TEST_DEVICE")) gpu_name = getenv("PUMICE_TEST_DEVICE");
     pumice_log_to(on_log, NULL);
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * 7919 + 13) % 256;

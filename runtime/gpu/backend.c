@@ -31,14 +31,15 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
                                    .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 128, .tile_shared_bytes = 48 << 10,
                                    .attention_matrix = l->features.matrix.m != 0, .sample_lanes = 256, .sample_items = 8,
                                    .family = l->features.matrix.m ? MATMUL_MATRIX
-                                             : l->features.dot_accelerated && can_dot(l) ? MATMUL_DOT : MATMUL_TILED};
+                                             : l->features.dot_accelerated && can_dot(l) ? MATMUL_DOT
+                                             : l->features.half                          ? MATMUL_HALF : MATMUL_TILED};
     return l->software ? software : gpu;
 }
 
 /* Variants 1.. force each side of every choice, so that all are tested on any device that can. */
 static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu_tuning *t)
 {
-    enum { FAMILIES = 8, MATRICES = 10 }; /* those that need a feature; without it the next ones move up */
+    enum { HALVES = 8, DOTS = 10, MATRICES = 12 }; /* those that need a feature; without it the next ones move up */
     const struct gpu_tuning automatic = tuning_for(l);
     if (i > 0 && automatic.attention_matrix && i-- == 1) { /* one kernel is given up before all */
         *t = automatic;
@@ -46,7 +47,14 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
         t->attention_matrix = false;
         return true;
     }
-    if (i >= FAMILIES && !can_dot(l)) i += MATRICES - FAMILIES;
+    if (i > 0 && automatic.family != MATMUL_TILED && i-- == 1) {
+        *t = automatic;
+        t->name = "f32 tiles";
+        t->family = MATMUL_TILED;
+        return true;
+    }
+    if (i >= HALVES && !l->features.half) i += DOTS - HALVES;
+    if (i >= DOTS && !can_dot(l)) i += MATRICES - DOTS;
     if (i >= MATRICES && !l->features.matrix.m) return false;
     const struct gpu_tuning share = {.name = "share", .layout = {1, 4}, .lanes = 32, .rows = 2, .max_cols = 8, .norm_lanes = 128,
                                      .head_lanes = 64, .attention_lanes = 64, .split_slices = 64, .split_lanes = 128,
@@ -71,11 +79,14 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
             t->by_address = l->buffer_address; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){8, 2}; t->max_rows = 16;
             t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 8: t->name = "dot"; t->matmul_from = 2; t->dot_one = t->fold_norm = t->fuse_gate = true; t->max_rows = TILE_LARGEST; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 9: t->name = "dot 16 rows"; t->matmul_from = 1; t->family = MATMUL_DOT; t->max_rows = 16; t->layout = (struct layout){8, 2};
+    case 8: t->name = "half"; t->matmul_from = 2; t->family = MATMUL_HALF; t->max_rows = TILE_LARGEST; return true;
+    case 9: t->name = "half 16 rows"; t->matmul_from = 2; t->family = MATMUL_HALF; t->max_rows = 16; t->layout = (struct layout){8, 2};
+            t->norm_lanes = 24; t->shared_reduce = true; return true;
+    case 10: t->name = "dot"; t->matmul_from = 2; t->dot_one = t->fold_norm = t->fuse_gate = true; t->max_rows = TILE_LARGEST; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 11: t->name = "dot 16 rows"; t->matmul_from = 1; t->family = MATMUL_DOT; t->max_rows = 16; t->layout = (struct layout){8, 2};
             t->norm_lanes = 24; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 10: t->name = "matrix"; t->matmul_from = 2; t->max_rows = TILE_LARGEST; t->family = MATMUL_MATRIX; t->attention_matrix = true; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 11: t->name = "matrix 16 rows"; t->matmul_from = 1; t->family = MATMUL_MATRIX; t->max_rows = 16; t->layout = (struct layout){8, 2};
+    case 12: t->name = "matrix"; t->matmul_from = 2; t->max_rows = TILE_LARGEST; t->family = MATMUL_MATRIX; t->attention_matrix = true; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 13: t->name = "matrix 16 rows"; t->matmul_from = 1; t->family = MATMUL_MATRIX; t->max_rows = 16; t->layout = (struct layout){8, 2};
             t->attention_matrix = true; t->tile_from = 1; t->tile_shared_bytes = 20 << 10; t->shared_reduce = true; return true;
     default: return false;
     }

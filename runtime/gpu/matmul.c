@@ -13,13 +13,14 @@ enum { K_STEP = 128, LANES = 256 };
 
 const char *matmul_family_name(enum matmul_family family)
 {
-    static const char *const names[] = {"f32 tiles", "8-bit dot products", "cooperative matrices"};
+    static const char *const names[] = {"f32 tiles", "16-bit tiles", "8-bit dot products", "cooperative matrices"};
     return names[family];
 }
 
 enum arithmetic matmul_family_arithmetic(enum matmul_family family)
 {
-    return family == MATMUL_MATRIX ? ARITHMETIC_MATRIX : family == MATMUL_DOT ? ARITHMETIC_INT8 : ARITHMETIC_F32;
+    static const enum arithmetic of[] = {ARITHMETIC_F32, ARITHMETIC_F16, ARITHMETIC_INT8, ARITHMETIC_MATRIX};
+    return of[family];
 }
 
 enum matmul_family matmul_family_for(const struct gpu_backend *g, uint32_t type, uint32_t T)
@@ -140,7 +141,8 @@ fail:
 
 bool matmul_rounds_weights(const struct gpu_backend *g, uint32_t type, uint32_t T)
 {
-    return matmul_family_for(g, type, T) == MATMUL_MATRIX && type != GGUF_T_F16;
+    const enum matmul_family family = matmul_family_for(g, type, T);
+    return (family == MATMUL_MATRIX || family == MATMUL_HALF) && type != GGUF_T_F16;
 }
 
 /* --- cooperative matrices ------------------------------------------------------------------------------------------------- */
@@ -192,7 +194,7 @@ static struct shape matrix_shape(const struct gpu_backend *g, uint32_t n_rows, u
 
 /* --- all families --------------------------------------------------------------------------------------------------------- */
 
-/* For matmul.comp and matmul_dot.comp, where side x side lanes have up to 4 x 4 sums each. */
+/* For matmul.comp, matmul_half.comp and matmul_dot.comp, where side x side lanes have up to 4 x 4 sums each. */
 static struct shape lanes_shape(const struct gpu_backend *g, uint32_t n_rows, uint32_t T, uint32_t side, uint32_t row_bytes)
 {
     const struct device_limits *l = &g->device.physical.limits;
@@ -209,13 +211,12 @@ static const char *choose(const struct gpu_backend *g, enum matmul_family family
     uint32_t n = 0;
     *s = family == MATMUL_MATRIX ? matrix_shape(g, n_rows, T)
          : family == MATMUL_DOT  ? lanes_shape(g, n_rows, T, MATMUL_DOT_SIDE, 112)
+         : family == MATMUL_HALF ? lanes_shape(g, n_rows, T, side, 152)
                                  : lanes_shape(g, n_rows, T, side, 144);
     spec[n++] = s->rows;
     spec[n++] = s->cols;
-    if (family == MATMUL_TILED) {
-        spec[n++] = side;
-        spec[n++] = k % 32 != 0;
-    }
+    if (family == MATMUL_TILED || family == MATMUL_HALF) spec[n++] = side;
+    if (family == MATMUL_TILED) spec[n++] = k % 32 != 0;
     if (family == MATMUL_MATRIX) {
         const struct device_features *f = &g->device.physical.limits.features;
         const uint32_t rest[] = {f->matrix.m, f->matrix.n, f->matrix.k, s->sub_rows / f->matrix.m, s->sub_cols / f->matrix.n, s->blocks,
@@ -224,7 +225,8 @@ static const char *choose(const struct gpu_backend *g, enum matmul_family family
         n += COUNT_OF(rest);
     }
     *n_spec = n;
-    return family == MATMUL_MATRIX ? "matmul_matrix" : family == MATMUL_DOT ? "matmul_dot" : "matmul";
+    static const char *const kernels[] = {"matmul", "matmul_half", "matmul_dot", "matmul_matrix"};
+    return kernels[family];
 }
 
 static enum pumice_status part_record(struct gpu_backend *g, struct recorder *r, const struct op *op, enum matmul_family family,

@@ -10,6 +10,7 @@
 
 enum matmul_family {
     MATMUL_TILED, /* f32, matmul.comp: every device, every type */
+    MATMUL_HALF,  /* halves, runs of 16 summed in halves and runs in f32: all types but F32 */
     MATMUL_DOT,   /* packed dot products of 8-bit integers: the quantised types */
     MATMUL_MATRIX /* cooperative matrices of halves, f32 sums: all types but F32 */
 };
