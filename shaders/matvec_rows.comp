@@ -60,9 +60,9 @@ void add_block(uint b, uint at, uint k_padded, uint base[NR]
         [[unroll]] for (uint r = 0u; r < NR; r++) {
             vec2 s, m;
 #ifdef SUPER
-            scales_load(base[r], b, k_padded, head[r], s, m);
+            scales_of(head[r], b, s, m);
 #else
-            scales_load(base[r], b, k_padded, uvec4(0u), s, m);
+            scales_of(head_of(base[r], b, k_padded), b, s, m);
 #endif
             sums[r] = fma(s[h], sum_of(part[r]), fma(-m[h], x_all, sums[r]));
         }
@@ -97,7 +97,7 @@ void main()
 #ifdef SUPER
         for (uint s = 0u; s < n_blocks / SUPER; s++) {
             uvec4 head[NR];
-            [[unroll]] for (uint r = 0u; r < NR; r++) head[r] = head_load(base[r], s, k_padded);
+            [[unroll]] for (uint r = 0u; r < NR; r++) head[r] = head_of(base[r], s * SUPER, k_padded);
             for (uint j = 0u; j < SUPER; j++) add_block(s * SUPER + j, at, k_padded, base, head);
         }
 #else

@@ -18,6 +18,7 @@
 #define PUSH_EMBED 1
 #define PUSH_RMS_NORM 1
 #define PUSH_MATMUL 1
+#define PUSH_SLICES 1
 #define PUSH_ROUND 1
 #define PUSH_QK_NORM_ROPE_KV 1
 #define PUSH_BIAS_ROPE_KV 1
@@ -56,6 +57,15 @@ PUSH_BEGIN(matmul)
     U32 address2_lo, address2_hi; /* of the second matrix's */
     F32 eps;                      /* of the norm */
     U32 x_words, x_tokens; /* of rounded x: words a token, tokens (round_*.comp); x_at is then where its scales begin */
+PUSH_END
+#endif
+
+#ifdef PUSH_SLICES
+PUSH_BEGIN(slices)
+    U32 k, row_words, T, add, groups_x; /* as above */
+    U32 x_lo, x_hi;               /* address of x's first row */
+    U32 slabs[3], rows[3], n[3];  /* of each matrix: slabs and rows of this part of it; its y's stride. No matrix: 0 slabs */
+    U32 weights_lo[3], weights_hi[3], y_lo[3], y_hi[3]; /* addresses of the part, and of its first row in y's first line */
 PUSH_END
 #endif
 

@@ -18,13 +18,13 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
 {
     const uint32_t subgroup = MAX(4u, MIN(l->subgroup_size, 128u));
     const uint32_t lanes = subgroup < 8 ? 4 : subgroup < 16 ? 8 : 16; /* of software: one vector register */
-    const struct gpu_tuning software = {.name = "lane per row", .layout = {lanes, 2}, .lane_rows = true, .lanes = lanes,
+    const struct gpu_tuning software = {.name = "lane per row", .layout = {.rows = lanes, .vec = 2}, .lane_rows = true, .sliced = l->loads_once && lanes == SLICES_LANES, .lanes = lanes,
                                         .rows = 4, .max_cols = 8, .norm_lanes = lanes, .head_lanes = lanes,
                                         .attention_lanes = lanes, .sample_lanes = 64, .sample_items = 16,
                                         .shared_reduce = !l->subgroup_arithmetic, .split_slices = 4, .split_lanes = 16,
                                         .split_join = true, .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 32,
                                         .tile_shared_bytes = 48 << 10};
-    const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {1, 4}, .lanes = MAX(32u, subgroup), .rows = 4,
+    const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {.rows = 1, .vec = 4}, .lanes = MAX(32u, subgroup), .rows = 4,
                                    .fill = 2048, .max_cols = 8, .matmul_from = 9, .fold_norm = true, .fuse_gate = true, .norm_lanes = 128, .head_lanes = 64,
                                    .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic,
                                    .split_slices = 64, .split_lanes = 128, .split_join = true,
@@ -39,7 +39,7 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
 /* Variants 1.. force each side of every choice, so that all are tested on any device that can. */
 static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu_tuning *t)
 {
-    enum { HALVES = 8, DOTS = 10, MATRICES = 12 }; /* those that need a feature; without it the next ones move up */
+    enum { HALVES = 9, DOTS = 11, MATRICES = 13 }; /* those that need a feature; without it the next ones move up */
     const struct gpu_tuning automatic = tuning_for(l);
     if (i > 0 && automatic.attention_matrix && i-- == 1) { /* one kernel is given up before all */
         *t = automatic;
@@ -56,7 +56,7 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
     if (i >= HALVES && !l->features.half) i += DOTS - HALVES;
     if (i >= DOTS && !can_dot(l)) i += MATRICES - DOTS;
     if (i >= MATRICES && !l->features.matrix.m) return false;
-    const struct gpu_tuning share = {.name = "share", .layout = {1, 4}, .lanes = 32, .rows = 2, .max_cols = 8, .norm_lanes = 128,
+    const struct gpu_tuning share = {.name = "share", .layout = {.rows = 1, .vec = 4}, .lanes = 32, .rows = 2, .max_cols = 8, .norm_lanes = 128,
                                      .head_lanes = 64, .attention_lanes = 64, .split_slices = 64, .split_lanes = 128,
                                      .split_join = true, .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 128,
                                      .tile_shared_bytes = 48 << 10, .sample_lanes = 256, .sample_items = 8,
@@ -69,24 +69,26 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
             t->sample_lanes = 128; t->sample_items = 8; t->split_lanes = 64; t->split_slices = 7; t->split_join = false;
             t->tile_from = 3; t->tile_lanes = 64; t->tile_shared_bytes = 16 << 10; return true;
     case 3: t->name = "tiled"; t->matmul_from = t->tile_from = 1; t->max_rows = TILE_LARGEST; t->tile_shared_bytes = 16 << 10; return true;
-    case 4: t->name = "lane rows 8x2"; t->lane_rows = true; t->layout = (struct layout){8, 2}; t->lanes = 8;
+    case 4: t->name = "lane rows 8x2"; t->lane_rows = true; t->layout = (struct layout){.rows = 8, .vec = 2}; t->lanes = 8;
             t->split_slices = t->tile_from = 0; return true;
-    case 5: t->name = "lane rows 16x4"; t->lane_rows = true; t->layout = (struct layout){16, 4}; t->lanes = 32; t->max_cols = 4;
+    case 5: t->name = "lane rows 16x4"; t->lane_rows = true; t->layout = (struct layout){.rows = 16, .vec = 4}; t->lanes = 32; t->max_cols = 4;
             t->shared_reduce = true; t->norm_lanes = 24; t->head_lanes = 20; t->attention_lanes = 12;
             t->sample_lanes = 24; t->sample_items = 43; t->split_slices = t->tile_from = 0; return true;
     case 6: t->name = "lane rows 4x1 address"; t->rows = 3; t->lane_rows = true; t->split_join = false; t->tile_from = 0;
-            t->layout = (struct layout){4, 1}; t->lanes = 8;
+            t->layout = (struct layout){.rows = 4, .vec = 1}; t->lanes = 8;
             t->by_address = l->buffer_address; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){8, 2}; t->max_rows = 16;
+    case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){.rows = 8, .vec = 2}; t->max_rows = 16;
             t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 8: t->name = "half"; t->matmul_from = 2; t->family = MATMUL_HALF; t->max_rows = TILE_LARGEST; return true;
-    case 9: t->name = "half 16 rows"; t->matmul_from = 2; t->family = MATMUL_HALF; t->max_rows = 16; t->layout = (struct layout){8, 2};
+    case 8: t->name = "slices"; t->lane_rows = true; t->sliced = l->buffer_address; t->layout = (struct layout){.rows = 8, .vec = 2}; t->lanes = 8;
+            t->max_cols = 3; t->split_slices = t->tile_from = 0; return true;
+    case 9: t->name = "half"; t->matmul_from = 2; t->family = MATMUL_HALF; t->max_rows = TILE_LARGEST; return true;
+    case 10: t->name = "half 16 rows"; t->matmul_from = 2; t->family = MATMUL_HALF; t->max_rows = 16; t->layout = (struct layout){.rows = 8, .vec = 2};
             t->norm_lanes = 24; t->shared_reduce = true; return true;
-    case 10: t->name = "dot"; t->matmul_from = 2; t->dot_one = t->fold_norm = t->fuse_gate = true; t->max_rows = TILE_LARGEST; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 11: t->name = "dot 16 rows"; t->matmul_from = 1; t->family = MATMUL_DOT; t->max_rows = 16; t->layout = (struct layout){8, 2};
+    case 11: t->name = "dot"; t->matmul_from = 2; t->dot_one = t->fold_norm = t->fuse_gate = true; t->max_rows = TILE_LARGEST; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 12: t->name = "dot 16 rows"; t->matmul_from = 1; t->family = MATMUL_DOT; t->max_rows = 16; t->layout = (struct layout){.rows = 8, .vec = 2};
             t->norm_lanes = 24; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 12: t->name = "matrix"; t->matmul_from = 2; t->max_rows = TILE_LARGEST; t->family = MATMUL_MATRIX; t->attention_matrix = true; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 13: t->name = "matrix 16 rows"; t->matmul_from = 1; t->family = MATMUL_MATRIX; t->max_rows = 16; t->layout = (struct layout){8, 2};
+    case 13: t->name = "matrix"; t->matmul_from = 2; t->max_rows = TILE_LARGEST; t->family = MATMUL_MATRIX; t->attention_matrix = true; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 14: t->name = "matrix 16 rows"; t->matmul_from = 1; t->family = MATMUL_MATRIX; t->max_rows = 16; t->layout = (struct layout){.rows = 8, .vec = 2};
             t->attention_matrix = true; t->tile_from = 1; t->tile_shared_bytes = 20 << 10; t->shared_reduce = true; return true;
     default: return false;
     }
@@ -102,6 +104,7 @@ static struct gpu_tuning within(const struct device_limits *l, struct gpu_tuning
     t.sample_items = (slice + t.sample_lanes - 1) / t.sample_lanes;
     t.shared_reduce |= !l->subgroup_arithmetic;
     t.by_address &= l->buffer_address;
+    t.sliced &= l->buffer_address;
     return t;
 }
 

@@ -26,7 +26,7 @@
  *   VK_KHR_cooperative_matrix    prefill by matrix units                   8-bit integers, halves or f32 tiles
  * 8- and 16-bit storage is not needed. */
 
-enum { API_FLOOR = VK_API_VERSION_1_2 };
+enum { API_FLOOR = VK_API_VERSION_1_2, LOADS_ONCE_MESA = 26 /* the oldest that was seen to */ };
 
 const char *vk_result_name(VkResult result)
 {
@@ -319,6 +319,7 @@ static void describe(struct instance *in, VkPhysicalDevice handle, struct physic
         .subgroup_arithmetic = (p11.subgroupSupportedOperations & wanted) == wanted &&
                                (p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT),
         .buffer_address = f12.bufferDeviceAddress == VK_TRUE,
+        .loads_once = p12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE && VK_API_VERSION_MAJOR(p->properties.driverVersion) >= LOADS_ONCE_MESA,
         .software = info->kind == PUMICE_DEVICE_SOFTWARE,
         .unified = info->kind == PUMICE_DEVICE_SOFTWARE || info->kind == PUMICE_DEVICE_INTEGRATED};
     memcpy(p->uuid, p11.deviceUUID, 16);

@@ -5,13 +5,14 @@
 #include "layout.h"
 #include "record.h"
 
-enum { TILE_LARGEST = 1 << 30 };
+enum { TILE_LARGEST = 1 << 30, SLICES_LANES = 8 /* of matvec_slices */ };
 
 /* How kernels map to the device; chosen in backend.c by device class. */
 struct gpu_tuning {
     const char *name;
     struct layout layout;   /* of weights */
     bool lane_rows;         /* matvec: a lane owns a row */
+    bool sliced;            /* weights of types that can be are sliced: their products are matvec_slices */
     uint32_t lanes;         /* matvec: lanes a workgroup, or a multiple of it, where rows are too few to fill the device */
     uint32_t rows;          /* matvec: rows a workgroup, when lanes share them; else rows a lane, for one token */
     uint32_t fill;          /* matvec: so many times `lanes` fill the device; 0 = no multiples */

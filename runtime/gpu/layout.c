@@ -52,6 +52,38 @@ uint64_t layout_row_words(uint32_t type, uint64_t k)
     return (words + 3) / 4 * 4;
 }
 
+/* A plane of quants: words at .. at + words - 1 of a row, in fields of `bits`. */
+struct plane {
+    uint64_t at, words;
+    uint32_t bits;
+};
+
+/* The planes of a type that layout_slices, quants of 8 bits as two fields; returns how many. */
+static size_t planes_of(uint32_t type, uint64_t k, struct plane planes[2])
+{
+    const struct plane nibbles = {0, k / 8, 4}, pairs = {0, k / 16, 2};
+    planes[0] = nibbles;
+    switch (type) {
+    case GGUF_T_Q4_0:
+    case GGUF_T_Q4_1:
+    case GGUF_T_Q4_K: return 1;
+    case GGUF_T_Q8_0: planes[0].words = k / 4; return 1;
+    case GGUF_T_Q5_0:
+    case GGUF_T_Q5_1:
+    case GGUF_T_Q5_K: planes[1] = (struct plane){k / 8, k / 32, 1}; return 2;
+    case GGUF_T_Q6_K: planes[1] = (struct plane){k / 8, k / 16, 2}; return 2;
+    case GGUF_T_Q2_K: planes[0] = pairs; return 1;
+    case GGUF_T_Q3_K: planes[0] = pairs; planes[1] = (struct plane){k / 16, k / 32, 1}; return 2;
+    default: return 0;
+    }
+}
+
+bool layout_slices(uint32_t type)
+{
+    struct plane planes[2];
+    return planes_of(type, QUANT_K, planes) > 0;
+}
+
 /* 32 nibbles q[i] into 4 words: byte i of word w = weight 8w+i low, 8w+4+i high. */
 static void put_nibbles(const uint8_t *q, uint32_t *words)
 {
@@ -247,6 +279,42 @@ static void pack_row(uint32_t type, const void *row, uint64_t k, uint32_t *w)
     }
 }
 
+/* Swaps fields and rows of squares of 32 / bits words, then orders: word f * bits + h has field f of rows h * 32 / bits on. */
+static void transpose(uint32_t *w, uint32_t bits)
+{
+    const uint32_t side = 32 / bits;
+    uint32_t out[32];
+    for (uint32_t j = side / 2; j; j /= 2) {
+        uint32_t low = 0; /* fields whose number has bit j clear */
+        for (uint32_t f = 0; f < side; f++)
+            if (!(f & j)) low |= ((1u << bits) - 1) << (bits * f);
+        for (uint32_t i = 0; i < 32; i++) {
+            if (i & j) continue;
+            const uint32_t swap = (w[i] >> (bits * j) ^ w[i + j]) & low;
+            w[i + j] ^= swap;
+            w[i] ^= swap << (bits * j);
+        }
+    }
+    for (uint32_t h = 0; h < bits; h++)
+        for (uint32_t f = 0; f < side; f++) out[f * bits + h] = w[h * side + f];
+    memcpy(w, out, sizeof out);
+}
+
+/* Of a slab whose rows are interleaved. */
+static void slice(uint32_t type, uint64_t k, uint32_t *slab)
+{
+    struct plane planes[2];
+    const size_t n = planes_of(type, k, planes);
+    for (size_t p = 0; p < n; p++)
+        for (uint64_t w = planes[p].at; w < planes[p].at + planes[p].words; w++) {
+            uint32_t *words = slab + w * LAYOUT_SLAB_ROWS;
+            if (type == GGUF_T_Q8_0) /* counted from -128, so that both fields are unsigned */
+                for (int i = 0; i < LAYOUT_SLAB_ROWS; i++) words[i] ^= 0x80808080u;
+            transpose(words, planes[p].bits);
+            for (int i = 0; i < LAYOUT_SLAB_ROWS; i++) words[i] ^= 0x80000000u; /* why: slices.glsl */
+        }
+}
+
 void layout_pack(uint32_t type, struct layout layout, const void *rows, uint64_t n, uint64_t k, uint32_t *dst,
                  uint32_t *scratch)
 {
@@ -260,5 +328,6 @@ void layout_pack(uint32_t type, struct layout layout, const void *rows, uint64_t
         uint32_t *group = dst + r / layout.rows * layout.rows * words + r % layout.rows * layout.vec;
         for (uint64_t w = 0; w < words; w += layout.vec)
             memcpy(group + w * layout.rows, scratch + w, layout.vec * 4);
+        if (layout.sliced && r % layout.rows == layout.rows - 1) slice(type, k, dst + (r - r % layout.rows) * words);
     }
 }

@@ -3,7 +3,11 @@
  * A packed row is row_words 32-bit words in planes, quants first, then high bits, then scales, so that each is read in
  * wide aligned loads; no bit of the source is lost or added except padding. shaders/include/weights.glsl reads it and
  * describes the planes. Rows are interleaved in groups of `rows`, `vec` words at a time, for drivers where a lane owns
- * a row; rows = 1 is row-major. This is the seam for layouts per device class. */
+ * a row; rows = 1 is row-major. This is the seam for layouts per device class.
+ *
+ * Sliced: groups of 32 rows (a slab), vec = 1, and the 32 words that the slab's rows have at one place of a plane of quants are
+ * transposed: all rows' bits of one weight lie together, so that one word, the same for all lanes, feeds many rows
+ * (shaders/include/slices.glsl describes it and reads it). */
 #ifndef PUMICE_LAYOUT_H
 #define PUMICE_LAYOUT_H
 
@@ -11,10 +15,14 @@
 
 struct layout {
     uint32_t rows, vec;
+    bool sliced;
 };
+
+enum { LAYOUT_SLAB_ROWS = 32 };
 
 bool layout_supports(uint32_t type);
 const char *layout_suffix(uint32_t type); /* "q4_k": of kernel names; NULL if unsupported */
+bool layout_slices(uint32_t type); /* whether there is a sliced form: quants that are numbers, not places in a table */
 /* Words of a packed row of k weights, a multiple of 4; k is rounded up to 32 (zeros) for F32, F16, BF16. */
 uint64_t layout_row_words(uint32_t type, uint64_t k);
 /* Packs n rows of GGUF bytes into dst: n rounded up to layout.rows, the missing ones zero. scratch: row_words words. */

@@ -1,7 +1,7 @@
 /* matvec: recorders of products with few tokens: matmul, and norm_matmuls and norm_gate_up as one step each.
  *
  * The matrices of one step are dispatches without a barrier between them, whatever their types; gate and up of one type are
- * one dispatch, with SwiGLU at its end. */
+ * one dispatch, with SwiGLU at its end. Sliced matrices of one type are one dispatch, too. */
 #include "recorders.h"
 
 #include "../gguf.h"
@@ -66,6 +66,91 @@ fail:
     return st;
 }
 
+/* --- sliced weights ---------------------------------------------------------------------------------------------------------- */
+
+static bool sliced(const struct weight *w) { return w->parts[0].layout.sliced; }
+
+enum { SLICES_PIECES = 3 }; /* parts of matrices that a dispatch takes */
+
+/* Rows of y that one part of a matrix gives. */
+struct piece {
+    const struct weight *w;
+    const struct weight_part *part;
+    struct buf y;
+};
+
+/* gated: pieces are gate and up. */
+static enum pumice_status slices_dispatch(struct gpu_backend *g, struct recorder *r, const struct op *op, struct buf x,
+                                          const struct piece *pieces, uint32_t n, bool gated)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct weight *w = pieces[0].w;
+    const uint32_t cols = columns(&g->tuning, op->T);
+    const uint32_t spec[] = {SLICES_LANES, LAYOUT_SLAB_ROWS, 1, 0, 0, cols, gated};
+    const VkDeviceAddress x_at = address_of(g, x) + 4ull * op->x_row * w->k;
+    struct slices_push push = {.k = w->k, .row_words = (uint32_t)layout_row_words(w->type, w->k), .T = op->T, .add = op->add,
+                               .x_lo = (uint32_t)x_at, .x_hi = (uint32_t)(x_at >> 32)};
+    struct dispatch d = {.bindings = {in(x)}, .push = &push};
+    uint32_t slabs = 0;
+    char name[64];
+    for (uint32_t i = 0; i < n; i++) {
+        const struct weight_part *part = pieces[i].part;
+        const VkDeviceAddress at = address_of(g, part->buf), y_at = address_of(g, pieces[i].y) + 4ull * part->row0;
+        push.rows[i] = part->n;
+        push.slabs[i] = groups(part->n, LAYOUT_SLAB_ROWS);
+        push.n[i] = pieces[i].w->n;
+        push.weights_lo[i] = (uint32_t)at;
+        push.weights_hi[i] = (uint32_t)(at >> 32);
+        push.y_lo[i] = (uint32_t)y_at;
+        push.y_hi[i] = (uint32_t)(y_at >> 32);
+        if (i == 0 || !gated) slabs += push.slabs[i];
+        d.bindings[1 + 2 * i] = in(part->buf); /* for the barriers; the kernel has their addresses */
+        d.bindings[2 + 2 * i] = out(pieces[i].y);
+    }
+    for (uint32_t i = 1 + 2 * n; i < 1 + 2 * SLICES_PIECES; i++) d.bindings[i] = in(x); /* one pipeline for any number of pieces */
+    kernel_name(name, sizeof name, "matvec_slices", layout_suffix(w->type), "");
+    grid(g, slabs, &push.groups_x, &d.groups[1]);
+    d.groups[0] = push.groups_x;
+    d.groups[2] = groups(op->T, cols);
+    TRY(pipeline_get(&g->pipelines, name, 1 + 2 * SLICES_PIECES, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
+fail:
+    return st;
+}
+
+/* y_i = x @ w_i^T of sliced matrices, as few dispatches as their types and parts allow. */
+static enum pumice_status slices(struct gpu_backend *g, struct recorder *r, const struct op *op, struct buf x,
+                                 const struct matvec *all, uint32_t n)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct piece pieces[SLICES_PIECES];
+    uint32_t n_pieces = 0;
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t j = 0; j < all[i].w->n_parts; j++) {
+            if (n_pieces == SLICES_PIECES || (n_pieces && pieces[0].w->type != all[i].w->type)) {
+                TRY(slices_dispatch(g, r, op, x, pieces, n_pieces, false));
+                n_pieces = 0;
+            }
+            pieces[n_pieces++] = (struct piece){all[i].w, &all[i].w->parts[j], all[i].y};
+        }
+    if (n_pieces) TRY(slices_dispatch(g, r, op, x, pieces, n_pieces, false));
+fail:
+    return st;
+}
+
+static enum pumice_status slices_gated(struct gpu_backend *g, struct recorder *r, const struct op *op, struct buf x)
+{
+    enum pumice_status st = PUMICE_OK;
+    for (uint32_t i = 0; i < op->w->n_parts; i++) {
+        const struct piece pieces[] = {{op->w, &op->w->parts[i], op->y}, {op->w2, &op->w2->parts[i], op->y}};
+        TRY(slices_dispatch(g, r, op, x, pieces, 2, true));
+    }
+fail:
+    return st;
+}
+
+/* --- others ------------------------------------------------------------------------------------------------------------------ */
+
 static enum pumice_status matvec_part(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct matvec *m,
                                       uint32_t part_i)
 {
@@ -80,7 +165,7 @@ static enum pumice_status matvec_part(struct gpu_backend *g, struct recorder *r,
     const uint32_t lanes = lanes_for(g, groups(part->n, rows), k);
     const uint32_t spec[] = {lanes, part->layout.rows, part->layout.vec, 0, rows, cols, k % 32 != 0, m->norm != NULL,
                              m->up != NULL};
-    const VkDeviceAddress second = g->memory.blocks[up->buf.memory].address + up->buf.offset;
+    const VkDeviceAddress second = address_of(g, up->buf);
     struct matmul_push push = matmul_push_of(g, op, m->w, part);
     struct dispatch d = {.bindings = {in(part->buf), in(m->x), out(m->y), in(m->norm ? m->norm->parts[0].buf : m->x), in(up->buf)},
                          .push = &push};
@@ -101,6 +186,7 @@ fail:
 static enum pumice_status matvec(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct matvec *m)
 {
     enum pumice_status st = PUMICE_OK;
+    if (sliced(m->w)) return slices(g, r, op, m->x, m, 1);
     for (uint32_t i = 0; i < m->w->n_parts; i++) TRY(matvec_part(g, r, op, m, i));
 fail:
     return st;
@@ -120,21 +206,34 @@ static bool twins(const struct weight *a, const struct weight *b)
 bool gpu_fuses(const struct gpu_backend *g, const struct op *op)
 {
     const struct gpu_tuning *t = &g->tuning;
-    if (t->lane_rows && (op->kind == OP_NORM_MATMULS || op->kind == OP_NORM_GATE_UP)) return false; /* slower there: SPEED.md */
-    switch (op->kind) {
-    case OP_NORM_MATMULS: return t->fold_norm && gpu_matvec_suits(g, op->T);
-    case OP_NORM_GATE_UP: return t->fuse_gate && gpu_matvec_suits(g, op->T) && twins(op->w, op->w2);
-    default: return true;
-    }
+    const bool matmuls = op->kind == OP_NORM_MATMULS, gate = op->kind == OP_NORM_GATE_UP;
+    if (!matmuls && !gate) return true;
+    if (!gpu_matvec_suits(g, op->T)) return false;
+    if (sliced(op->w)) return matmuls || (sliced(op->w2) && twins(op->w, op->w2));
+    if (t->lane_rows) return false; /* slower there: SPEED.md */
+    return matmuls ? t->fold_norm : t->fuse_gate && twins(op->w, op->w2);
+}
+
+static enum pumice_status norm_first(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    const struct op norm = {.w = op->norm, .x = op->x, .y = op->normed, .T = op->x_row + op->T, .eps = op->eps};
+    return gpu_rms_norm(g, r, &norm);
 }
 
 enum pumice_status gpu_norm_matvecs(struct gpu_backend *g, struct recorder *r, const struct op *op)
 {
     enum pumice_status st = PUMICE_OK;
-    const struct matvec all[] = {{.w = op->w, .norm = op->norm, .x = op->x, .y = op->y},
-                                 {.w = op->w2, .norm = op->norm, .x = op->x, .y = op->y2},
-                                 {.w = op->w3, .norm = op->norm, .x = op->x, .y = op->y3}};
-    for (size_t i = 0; i < COUNT_OF(all) && all[i].w; i++) TRY(matvec(g, r, op, &all[i]));
+    const bool fold = g->tuning.fold_norm && !sliced(op->w);
+    const struct buf x = fold ? op->x : op->normed;
+    const struct weight *norm = fold ? op->norm : NULL;
+    const struct matvec all[] = {{.w = op->w, .norm = norm, .x = x, .y = op->y},
+                                 {.w = op->w2, .norm = norm, .x = x, .y = op->y2},
+                                 {.w = op->w3, .norm = norm, .x = x, .y = op->y3}};
+    uint32_t n = 0, n_sliced = 0;
+    while (n < COUNT_OF(all) && all[n].w) n_sliced += sliced(all[n++].w);
+    if (!fold) TRY(norm_first(g, r, op));
+    if (n_sliced == n) return slices(g, r, op, x, all, n);
+    for (uint32_t i = 0; i < n; i++) TRY(matvec(g, r, op, &all[i]));
 fail:
     return st;
 }
@@ -142,9 +241,9 @@ fail:
 enum pumice_status gpu_norm_gate_up(struct gpu_backend *g, struct recorder *r, const struct op *op)
 {
     enum pumice_status st = PUMICE_OK;
-    const bool fold = g->tuning.fold_norm;
-    const struct op norm = {.w = op->norm, .x = op->x, .y = op->normed, .T = op->T, .eps = op->eps};
-    if (!fold) TRY(gpu_rms_norm(g, r, &norm));
+    const bool fold = g->tuning.fold_norm && !sliced(op->w);
+    if (!fold) TRY(norm_first(g, r, op));
+    if (sliced(op->w)) return slices_gated(g, r, op, op->normed);
     TRY(matvec(g, r, op, &(struct matvec){.w = op->w, .up = op->w2, .norm = fold ? op->norm : NULL,
                                           .x = fold ? op->x : op->normed, .y = op->y}));
 fail:

@@ -53,7 +53,7 @@ static enum pumice_status block_create(struct memory *m, enum mem_use use, uint6
 {
     enum pumice_status st = PUMICE_OK;
     struct device *d = m->device;
-    const bool addressed = d->physical.limits.buffer_address && use == MEM_WEIGHT;
+    const bool addressed = d->physical.limits.buffer_address;
     const VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO, .size = bytes,
                                      .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
                                               VK_BUFFER_USAGE_TRANSFER_DST_BIT |

@@ -15,7 +15,7 @@ static enum pumice_status embed(struct gpu_backend *g, struct recorder *r, const
         const struct weight_part *part = &op->w->parts[i];
         const struct embed_push push = {.row0 = part->row0, .n_rows = part->n, .k = op->w->k,
                                         .row_words = (uint32_t)layout_row_words(op->w->type, op->w->k)};
-        const uint32_t spec[] = {lanes, part->layout.rows, part->layout.vec};
+        const uint32_t spec[] = {lanes, part->layout.rows, part->layout.vec, part->layout.sliced};
         struct dispatch d = {.bindings = {in(part->buf), in(op->step), out(op->y)}, .push = &push,
                              .groups = {groups(op->w->k, 32ull * lanes), op->T, 1}};
         TRY(pipeline_get(&g->pipelines, name, 3, sizeof push, spec, COUNT_OF(spec), &d.pipeline));

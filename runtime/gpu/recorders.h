@@ -20,6 +20,11 @@ static inline void kernel_name(char *name, size_t bytes, const char *kernel, con
 
 static inline uint32_t groups(uint64_t n, uint64_t each) { return (uint32_t)((n + each - 1) / each); }
 
+static inline VkDeviceAddress address_of(const struct gpu_backend *g, struct buf b)
+{
+    return g->memory.blocks[b.memory].address + b.offset;
+}
+
 /* Spreads n workgroups over x and y, since x may be limited to 65,535. */
 static inline void grid(const struct gpu_backend *g, uint32_t n, uint32_t *x, uint32_t *y)
 {
@@ -31,7 +36,7 @@ static inline void grid(const struct gpu_backend *g, uint32_t n, uint32_t *x, ui
 static inline struct matmul_push matmul_push_of(const struct gpu_backend *g, const struct op *op, const struct weight *w,
                                                 const struct weight_part *part)
 {
-    const VkDeviceAddress address = g->memory.blocks[part->buf.memory].address + part->buf.offset;
+    const VkDeviceAddress address = address_of(g, part->buf);
     return (struct matmul_push){.rows = part->n, .k = w->k, .row_words = (uint32_t)layout_row_words(w->type, w->k),
                                 .x_at = op->x_row * w->k, .y_at = part->row0, .n = w->n, .T = op->T, .add = op->add,
                                 .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .eps = op->eps};

@@ -15,30 +15,34 @@
 enum { TUNE_FILE_BYTES = 2048 };
 static const char head[] = "pumice tuning 1\n";
 
-/* T: tokens at which the number shows; for: 1 = devices whose lanes share a row, 2 = those with a lane a row, 3 = both. */
+enum { SHARE = 1, LANE_ROWS = 2, SLICED = 4, ALL = SHARE | LANE_ROWS | SLICED }; /* how products of most weights are computed */
+
+/* T: tokens at which the number shows. */
 static const struct {
     const char *name;
     size_t at;
     enum op_kind kind;
-    uint32_t T, for_layout, values[8];
+    uint32_t T, ways, values[8];
 } knobs[] = {
 #define AT(field) offsetof(struct gpu_tuning, field)
-    {"lanes", AT(lanes), OP_MATMUL, 1, 3, {4, 8, 16, 32, 64, 128}},
-    {"rows", AT(rows), OP_MATMUL, 1, 3, {1, 2, 4, 8}},
-    {"max_cols", AT(max_cols), OP_MATMUL, 8, 3, {4, 8}},
-    {"matmul_from", AT(matmul_from), OP_MATMUL, 12, 1, {9, 17}},
-    {"norm_lanes", AT(norm_lanes), OP_RMS_NORM, 1, 3, {8, 16, 32, 64, 128, 256}},
-    {"head_lanes", AT(head_lanes), OP_QK_NORM_ROPE_KV, 1, 3, {8, 16, 32, 64}},
-    {"attention_lanes", AT(attention_lanes), OP_ATTENTION, 1, 3, {8, 16, 32, 64, 128}},
+    {"lanes", AT(lanes), OP_MATMUL, 1, SHARE | LANE_ROWS, {4, 8, 16, 32, 64, 128}},
+    {"rows", AT(rows), OP_MATMUL, 1, SHARE | LANE_ROWS, {1, 2, 4, 8}},
+    {"max_cols", AT(max_cols), OP_MATMUL, 8, ALL, {4, 8}},
+    {"matmul_from", AT(matmul_from), OP_MATMUL, 12, SHARE, {9, 17}},
+    {"norm_lanes", AT(norm_lanes), OP_RMS_NORM, 1, ALL, {8, 16, 32, 64, 128, 256}},
+    {"head_lanes", AT(head_lanes), OP_QK_NORM_ROPE_KV, 1, ALL, {8, 16, 32, 64}},
+    {"attention_lanes", AT(attention_lanes), OP_ATTENTION, 1, ALL, {8, 16, 32, 64, 128}},
 #undef AT
 };
+
+static uint32_t way_of(const struct gpu_tuning *t) { return t->sliced ? SLICED : t->lane_rows ? LANE_ROWS : SHARE; }
 
 static uint32_t *number(struct gpu_tuning *t, size_t i) { return (uint32_t *)(void *)((char *)t + knobs[i].at); }
 
 static bool offered(const struct device_limits *l, const struct gpu_tuning *t, size_t i, uint32_t value)
 {
     const bool lanes = strstr(knobs[i].name, "lanes") != NULL;
-    if (!(knobs[i].for_layout & (t->lane_rows ? 2u : 1u)) || value == 0) return false;
+    if (!(knobs[i].ways & way_of(t)) || value == 0) return false;
     /* lanes that share a row, or an op: at least a subgroup, or most of it has nothing to do */
     if (lanes && (value > l->max_lanes || (!l->software && value < l->subgroup_size))) return false;
     if (lanes && t->lane_rows && i == 0 && value % t->layout.rows) return false;
@@ -83,7 +87,7 @@ static size_t text_of(const struct gpu_tuning *tuning, const char *between, char
     struct gpu_tuning t = *tuning;
     size_t used = 0;
     for (size_t i = 0; i < COUNT_OF(knobs); i++)
-        if (knobs[i].for_layout & (t.lane_rows ? 2u : 1u))
+        if (knobs[i].ways & way_of(&t))
             used += (size_t)snprintf(out + used, n - used, "%s %u%s", knobs[i].name, *number(&t, i), between);
     return used;
 }

@@ -80,7 +80,7 @@ fail:
 static enum pumice_status vector_create(struct gpu_backend *g, const struct weight_source *src, struct weight *out)
 {
     enum pumice_status st = PUMICE_OK;
-    out->parts[0] = (struct weight_part){.n = 1, .layout = {1, 1}};
+    out->parts[0] = (struct weight_part){.n = 1, .layout = {.rows = 1, .vec = 1}};
     out->bytes = (uint64_t)src->k * 4;
     TRY(memory_create(&g->memory, MEM_WEIGHT, out->bytes, src->name, &out->parts[0].buf));
     TRY(memory_write(&g->memory, out->parts[0].buf, 0, src->data, out->bytes));
@@ -88,9 +88,15 @@ fail:
     return st;
 }
 
+static struct layout layout_of(const struct gpu_backend *g, uint32_t type)
+{
+    const struct layout slab = {LAYOUT_SLAB_ROWS, 1, .sliced = true};
+    return g->tuning.sliced && layout_slices(type) ? slab : g->tuning.layout;
+}
+
 uint64_t gpu_weight_bytes(const struct gpu_backend *g, const struct weight_source *src)
 {
-    const uint64_t rows = g->tuning.layout.rows;
+    const uint64_t rows = layout_of(g, src->type).rows;
     const uint64_t bytes = src->vector                   ? (uint64_t)src->k * 4
                            : layout_supports(src->type) ? (src->n + rows - 1) / rows * rows * layout_row_words(src->type, src->k) * 4
                                                         : 0;
@@ -105,7 +111,7 @@ enum pumice_status gpu_weight_create(struct gpu_backend *g, const struct weight_
         return err_set(PUMICE_UNSUPPORTED, "tensor %s: type %s has no Vulkan kernels; use --device cpu or another file",
                        src->name, gguf_type(src->type) ? gguf_type(src->type)->name : "?");
     const uint64_t words = layout_row_words(src->type, src->k);
-    const struct layout layout = g->tuning.layout;
+    const struct layout layout = layout_of(g, src->type);
     const uint64_t each = rows_a_part(g, layout, words);
     *out = (struct weight){.n = src->n, .k = src->k, .type = src->type, .name = src->name,
                            .n_parts = (uint32_t)((src->n + each - 1) / each)};

@@ -21,7 +21,9 @@ uint matrix = 0u;
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer words1 { uint v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer words2 { uvec2 v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer words4 { uvec4 v[]; };
+#ifndef ADDRESS // of the row group that bases count from
 #define ADDRESS (SECOND ? uvec2(p.address2_lo, p.address2_hi) : uvec2(p.address_lo, p.address_hi))
+#endif
 #define W1(i) words1(ADDRESS).v[i]
 #define W2(i) words2(ADDRESS).v[i]
 #define W4(i) words4(ADDRESS).v[i]
@@ -46,6 +48,9 @@ layout(set = 0, binding = 4, std430) readonly buffer seconds4 { uvec4 second4[];
 // The word index of a row's word 0.
 uint row_base(uint row, uint row_words) { return row / ROWS * (ROWS * row_words) + row % ROWS * VEC; }
 
+#ifndef WORD // word w of a row
+#define WORD word_load
+#endif
 uint word_load(uint base, uint w)
 {
     return ROWS == 1u ? W1(base + w) : W1(base + w / VEC * (ROWS * VEC) + w % VEC);
@@ -56,8 +61,7 @@ uvec4 words_load4(uint base, uint w)
     if (ROWS == 1u) return W4((base + w) / 4u);
     if (VEC == 4u) return W4(base / 4u + w / 4u * ROWS);
     if (VEC == 2u) return uvec4(W2(base / 2u + w / 2u * ROWS), W2(base / 2u + (w / 2u + 1u) * ROWS));
-    return uvec4(W1(base + w * ROWS), W1(base + (w + 1u) * ROWS), W1(base + (w + 2u) * ROWS),
-                 W1(base + (w + 3u) * ROWS));
+    return uvec4(WORD(base, w), WORD(base, w + 1u), WORD(base, w + 2u), WORD(base, w + 3u));
 }
 // Words w, w+1, w even.
 uvec2 words_load2(uint base, uint w)
@@ -65,14 +69,15 @@ uvec2 words_load2(uint base, uint w)
     if (ROWS == 1u) return W2((base + w) / 2u);
     if (VEC == 4u) return W2((base + w / 4u * (ROWS * 4u) + w % 4u) / 2u);
     if (VEC == 2u) return W2(base / 2u + w / 2u * ROWS);
-    return uvec2(W1(base + w * ROWS), W1(base + (w + 1u) * ROWS));
+    return uvec2(WORD(base, w), WORD(base, w + 1u));
 }
-// The i-th half of an array of halves that begins at word w.
-float half_load(uint base, uint w, uint i)
+// Half i of an array, from the word that holds it; of an array of halves that begins at word w.
+float half_of(uint word, uint i)
 {
-    const vec2 both = unpackHalf2x16(word_load(base, w + i / 2u));
+    const vec2 both = unpackHalf2x16(word);
     return (i & 1u) == 0u ? both.x : both.y;
 }
+float half_load(uint base, uint w, uint i) { return half_of(WORD(base, w + i / 2u), i); }
 
 vec4 bytes_of(uint q)
 {
@@ -134,64 +139,84 @@ const float iq4[16] = float[16](-127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.
                                 69.0, 89.0, 113.0);
 #endif
 #if defined(W_Q4_K) || defined(W_Q5_K)
-// What the blocks of a super-block share; block_load_of takes it, so that a loop over them loads it once.
-#define SUPER 8u
-uvec4 head_load(uint base, uint super, uint k)
-{
-#ifdef W_Q5_K
-    return words_load4(base, k / 8u + k / 32u + super * 4u);
-#else
-    return words_load4(base, k / 8u + super * 4u);
+#define SUPER 8u // blocks that share a head: a loop over them loads it once
 #endif
-}
-#endif
-void scales_load(uint base, uint b, uint k, uvec4 head, out vec2 s, out vec2 m)
+// The words that scales_of needs of block b, in head: what a pair of blocks shares, what a super-block of eight does.
+void head_pair(uint base, uint b, uint k, inout uvec4 head)
 {
 #if defined(W_Q4_0) || defined(W_IQ4_NL)
     // planes: quants k/8 words; d halves
-    const float d = half_load(base, k / 8u, b);
-    s = vec2(d);
-#ifdef W_Q4_0
-    m = vec2(8.0 * d);
-#else
-    m = vec2(0.0);
-#endif
+    head.x = WORD(base, k / 8u + b / 2u);
 #elif defined(W_Q5_0)
     // planes: quants k/8 words; high bits k/32 words; d halves
-    const float d = half_load(base, k / 8u + k / 32u, b);
-    s = vec2(d);
-    m = vec2(16.0 * d);
-#elif defined(W_Q4_1) || defined(W_Q5_1)
-    // planes: quants k/8 words; (Q5_1: high bits k/32 words;) a word a block: d and m
-#ifdef W_Q5_1
-    const vec2 d = unpackHalf2x16(word_load(base, k / 8u + k / 32u + b));
-#else
-    const vec2 d = unpackHalf2x16(word_load(base, k / 8u + b));
+    head.x = WORD(base, k / 8u + k / 32u + b / 2u);
+#elif defined(W_Q4_1)
+    // planes: quants k/8 words; a word a block: d and m
+    head.x = WORD(base, k / 8u + b);
+#elif defined(W_Q5_1)
+    // planes: quants k/8 words; high bits k/32 words; a word a block: d and m
+    head.x = WORD(base, k / 8u + k / 32u + b);
+#elif defined(W_Q2_K)
+    // planes: quants k/16 words; scale and minimum nibbles k/64 words; d and dmin a word a super-block
+    head.x = WORD(base, k / 16u + b / 2u);
+#elif defined(W_Q3_K)
+    // planes: quants k/16 words; high bits k/32 words; 3 words of packed scales a super-block; d halves
+    head.x = WORD(base, k / 16u + k / 32u + b / 8u * 3u + b % 4u / 2u);
+#elif defined(W_Q6_K)
+    // planes: low nibbles k/8 words; high bits k/16 words; int8 scales k/64 words; d halves
+    head.x = WORD(base, k / 8u + k / 16u + b / 2u);
 #endif
+}
+void head_super(uint base, uint b, uint k, inout uvec4 head)
+{
+#if defined(W_IQ4_XS)
+    // planes: quants k/8 words; 2 words a super-block: d and the scales' high bits, their low nibbles
+    head.xy = words_load2(base, k / 8u + b / 8u * 2u);
+#elif defined(W_Q2_K)
+    head.y = WORD(base, k / 16u + k / 64u + b / 8u);
+#elif defined(W_Q3_K)
+    const uint plane = k / 16u + k / 32u;
+    head.yz = uvec2(WORD(base, plane + b / 8u * 3u + 2u), WORD(base, plane + k / 256u * 3u + b / 16u));
+#elif defined(W_Q4_K)
+    // planes: quants k/8 words; 4 words a super-block: d and dmin, 12 bytes of scales
+    head = words_load4(base, k / 8u + b / 8u * 4u);
+#elif defined(W_Q5_K)
+    // planes: quants k/8 words; high bits k/32 words; 4 words a super-block: d and dmin, 12 bytes of scales
+    head = words_load4(base, k / 8u + k / 32u + b / 8u * 4u);
+#elif defined(W_Q6_K)
+    head.y = WORD(base, k / 8u + k / 16u + k / 64u + b / 16u);
+#endif
+}
+void scales_of(uvec4 head, uint b, out vec2 s, out vec2 m)
+{
+#if defined(W_Q4_0)
+    s = vec2(half_of(head.x, b));
+    m = 8.0 * s;
+#elif defined(W_IQ4_NL)
+    s = vec2(half_of(head.x, b));
+    m = vec2(0.0);
+#elif defined(W_Q5_0)
+    s = vec2(half_of(head.x, b));
+    m = 16.0 * s;
+#elif defined(W_Q4_1) || defined(W_Q5_1)
+    const vec2 d = unpackHalf2x16(head.x);
     s = vec2(d.x);
     m = vec2(-d.y);
 #elif defined(W_IQ4_XS)
-    // planes: quants k/8 words; 2 words a super-block: d and the scales' high bits, their low nibbles
-    const uvec2 both = words_load2(base, k / 8u + b / 8u * 2u);
-    const uint low = (both.y >> (4u * (b % 8u))) & 15u, high = (both.x >> (16u + 2u * (b % 8u))) & 3u;
-    s = vec2(unpackHalf2x16(both.x).x * float(int(low | high << 4) - 32));
+    const uint low = (head.y >> (4u * (b % 8u))) & 15u, high = (head.x >> (16u + 2u * (b % 8u))) & 3u;
+    s = vec2(unpackHalf2x16(head.x).x * float(int(low | high << 4) - 32));
     m = vec2(0.0);
 #elif defined(W_Q2_K)
-    // planes: quants k/16 words; scale and minimum nibbles k/64 words; d and dmin a word a super-block
-    const uint both = word_load(base, k / 16u + b / 2u) >> (16u * (b & 1u));
-    const vec2 d = unpackHalf2x16(word_load(base, k / 16u + k / 64u + b / 8u));
+    const uint both = head.x >> (16u * (b & 1u));
+    const vec2 d = unpackHalf2x16(head.y);
     s = d.x * vec2(both & 15u, (both >> 8) & 15u);
     m = d.y * vec2((both >> 4) & 15u, (both >> 12) & 15u);
 #elif defined(W_Q3_K)
-    // planes: quants k/16 words; high bits k/32 words; 3 words of packed scales a super-block; d halves
-    const uint plane = k / 16u + k / 32u, super = b / 8u, i = 2u * (b % 8u); // scales i and i + 1 of 16
-    const float d = half_load(base, plane + k / 256u * 3u, super);
-    const uint low = word_load(base, plane + super * 3u + (i & 7u) / 4u) >> (8u * (i & 3u) + 4u * (i / 8u));
-    const uint high = word_load(base, plane + super * 3u + 2u) >> (8u * (i & 3u) + 2u * (i / 4u));
-    s = d * vec2(int((low & 15u) | (high & 3u) << 4) - 32, int(((low >> 8) & 15u) | ((high >> 8) & 3u) << 4) - 32);
+    const uint i = 2u * (b % 8u); // scales i and i + 1 of 16
+    const uint low = head.x >> (8u * (i & 3u) + 4u * (i / 8u)), high = head.y >> (8u * (i & 3u) + 2u * (i / 4u));
+    s = half_of(head.z, b / 8u) * vec2(int((low & 15u) | (high & 3u) << 4) - 32, int(((low >> 8) & 15u) | ((high >> 8) & 3u) << 4) - 32);
     m = 4.0 * s;
 #elif defined(W_Q4_K) || defined(W_Q5_K)
-    // planes: quants k/8 words; (Q5_K: high bits k/32 words;) 4 words a super-block: d and dmin, 12 bytes of scales
     const vec2 d = unpackHalf2x16(head.x);
     const uint j = b % 8u, shift = 8u * (j & 3u);
     uint scale, low;
@@ -206,13 +231,17 @@ void scales_load(uint base, uint b, uint k, uvec4 head, out vec2 s, out vec2 m)
     s = vec2(d.x * float(scale));
     m = vec2(d.y * float(low));
 #elif defined(W_Q6_K)
-    // planes: low nibbles k/8 words; high bits k/16 words; int8 scales k/64 words; d halves
-    const uint plane = k / 8u + k / 16u;
-    const uint both = word_load(base, plane + b / 2u) >> (16u * (b & 1u));
-    const float d = half_load(base, plane + k / 64u, b / 8u);
-    s = d * vec2(int(both << 24) >> 24, int(both << 16) >> 24);
+    const uint both = head.x >> (16u * (b & 1u));
+    s = half_of(head.y, b / 8u) * vec2(int(both << 24) >> 24, int(both << 16) >> 24);
     m = 32.0 * s;
 #endif
+}
+uvec4 head_of(uint base, uint b, uint k)
+{
+    uvec4 head = uvec4(0u);
+    head_super(base, b, k, head);
+    head_pair(base, b, k, head);
+    return head;
 }
 // The words of a block's quants and of their high bits, loaded; block_bits takes them apart.
 #define QUANTS 1
@@ -267,26 +296,18 @@ vec4 block_quants(block_words words, uint g)
 void block_load_of(uvec4 head, uint base, uint b, uint k, out vec4 w[8])
 {
     vec2 s, m;
-    scales_load(base, b, k, head, s, m);
+    scales_of(head, b, s, m);
     const block_words words = words_of_block(base, b, k);
     [[unroll]] for (uint g = 0u; g < 8u; g++) w[g] = s[g / 4u] * block_quants(words, g) - m[g / 4u];
 }
 void block_load(uint base, uint b, uint k, out vec4 w[8])
 {
-#ifdef SUPER
-    block_load_of(head_load(base, b / SUPER, k), base, b, k, w);
-#else
-    block_load_of(uvec4(0u), base, b, k, w);
-#endif
+    block_load_of(head_of(base, b, k), base, b, k, w);
 }
 // The block as integers for packed dot products: weight 4g + c = s[g / 4] * (signed byte c of q[g / 4][g % 4]) - m[g / 4].
 void block_ints(uint base, uint b, uint k, out ivec4 q[2], out vec2 s, out vec2 m)
 {
-#ifdef SUPER
-    scales_load(base, b, k, head_load(base, b / SUPER, k), s, m);
-#else
-    scales_load(base, b, k, uvec4(0u), s, m);
-#endif
+    scales_of(head_of(base, b, k), b, s, m);
     const block_words words = words_of_block(base, b, k);
     [[unroll]] for (uint g = 0u; g < 8u; g++) {
         const uint bits = block_bits(words, g);

@@ -1,0 +1,170 @@
+// y_i[t, n] (+)= sum_k x[t, k] * W_i[n, k], for up to three matrices of one type and k, and COLS tokens at most; GATED: of the
+// first two, y_0 = silu(x W_0^T) * (x W_1^T). Decode and prefill on software drivers that load a word for all lanes at once.
+// W: sliced (slices.glsl), x, y f32 row-major, all by address. Called from op_matmul, op_norm_matmuls, op_norm_gate_up.
+// Numerics: f32 sums of digits times x over 16 weights, then scaled: s * sum(q x) - m * sum(x).
+// Mapping: a workgroup, eight lanes, owns a slab of 32 rows: a lane rows l, 8 + l, 16 + l, 24 + l. A word of weights and an x
+// are the same for all lanes: one load, which a processor can do as part of the instruction that uses it; `and`, conversion and
+// multiply-add then serve eight rows. Grid: groups_x slabs of all matrices a line; COLS tokens from gl_WorkGroupID.z * COLS.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_buffer_reference : require
+#extension GL_EXT_buffer_reference_uvec2 : require
+#define PUSH_SLICES 1
+#define WEIGHTS_BDA 1
+#define ADDRESS slab_address
+#include "common.glsl"
+
+uvec2 slab_address;
+#define WORD slab_word // of the eight rows from `base` on, each lane its own
+uint slab_word(uint base, uint w);
+#include "weights.glsl"
+#include "slices.glsl"
+
+layout(constant_id = 5) const uint COLS = 1;
+layout(constant_id = 6) const bool GATED = false;
+
+const uint GROUPS = 4u; // of eight rows
+const uint SPAN = COLS == 1u ? 16u : 4u; // weights between two turns over the groups
+
+struct floats32 { float v[32]; };
+struct words32 { uint v[32]; };
+struct block0 { uint v[32u * WORDS0]; };
+struct block1 { uint v[32u * WORDS1]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer x_rows { floats32 block[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) buffer y_rows { float v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer slab_words { words32 word[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer plane0 { block0 block[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer plane1 { block1 block[]; };
+
+uvec2 address_plus(uvec2 a, uint bytes)
+{
+    uint carry;
+    const uint low = uaddCarry(a.x, bytes, carry);
+    return uvec2(low, a.y + carry);
+}
+
+uvec2 x_address[COLS];
+uvec2 plane1_address;
+float sums[GROUPS * COLS];
+uvec4 head[GROUPS];
+uint mine[8]; // all bits where the lane is that one
+float ratio[GROUPS]; // of the second digit, where it stands, to the first
+
+uint slab_word(uint base, uint w)
+{
+    uint all = 0u;
+    [[unroll]] for (uint i = 0u; i < 8u; i++) all |= slab_words(slab_address).word[w].v[base + i] & mine[i];
+    return all;
+}
+
+// Digit d of weight j of block b in the eight rows of group r, at its place in the word.
+float digit(uint d, uint b, uint j, uint r)
+{
+    const uint at = digit_word(d, j) + digit_half(d, 8u * r);
+    const uint word = d == 0u ? plane0(slab_address).block[b].v[at] : plane1(plane1_address).block[b].v[at];
+    return float(int(word & digit_mask(d, 8u * r + gl_LocalInvocationIndex)));
+}
+
+float x_of(uint c, uint b, uint j) { return x_rows(x_address[c]).block[b].v[j]; }
+
+float offset_of(uint r)
+{
+    const float high = DIGITS > 1u ? DIGIT1 * digit_offset(1u, r) : 0.0;
+    return digit_offset(0u, r) + high;
+}
+
+void add_block(uint b)
+{
+    vec2 s[GROUPS], m[GROUPS];
+    [[unroll]] for (uint r = 0u; r < GROUPS; r++) scales_of(head[r], b, s[r], m[r]);
+    [[unroll]] for (uint h = 0u; h < 2u; h++) {
+        float part[GROUPS * DIGITS * COLS];
+        vec4 x_sum[COLS];
+        [[unroll]] for (uint i = 0u; i < GROUPS * DIGITS * COLS; i++) part[i] = 0.0;
+        [[unroll]] for (uint c = 0u; c < COLS; c++) x_sum[c] = vec4(0.0);
+        [[unroll]] for (uint turn = 0u; turn < 16u / SPAN; turn++) {
+            const uint j0 = 16u * h + turn * SPAN;
+            [[unroll]] for (uint c = 0u; c < COLS; c++)
+                [[unroll]] for (uint i = 0u; i < SPAN; i++) x_sum[c][i % 4u] += x_of(c, b, j0 + i);
+            [[unroll]] for (uint r = 0u; r < GROUPS; r++)
+                [[unroll]] for (uint i = 0u; i < SPAN; i++) {
+                    const uint j = j0 + i;
+                    if (COLS == 1u) {
+                        [[unroll]] for (uint d = 0u; d < DIGITS; d++)
+                            part[r * DIGITS + d] = fma(digit(d, b, j, r), x_of(0u, b, j), part[r * DIGITS + d]);
+                    } else {
+                        float q = digit(0u, b, j, r);
+                        if (DIGITS > 1u) q = fma(digit(1u, b, j, r), ratio[r], q);
+                        [[unroll]] for (uint c = 0u; c < COLS; c++)
+                            part[r * COLS + c] = fma(q, x_of(c, b, j), part[r * COLS + c]);
+                    }
+                }
+        }
+        [[unroll]] for (uint r = 0u; r < GROUPS; r++) {
+            const uint row = 8u * r + gl_LocalInvocationIndex;
+            const float scale = s[r][h] * digit_scale(0u, row), less = m[r][h] - s[r][h] * offset_of(row);
+            [[unroll]] for (uint c = 0u; c < COLS; c++) {
+                const float x_all = (x_sum[c].x + x_sum[c].y) + (x_sum[c].z + x_sum[c].w);
+                float all = part[COLS == 1u ? r * DIGITS : r * COLS + c];
+                if (COLS == 1u && DIGITS > 1u) all = fma(part[r * DIGITS + 1u], ratio[r], all);
+                sums[r * COLS + c] = fma(scale, all, fma(-less, x_all, sums[r * COLS + c]));
+            }
+        }
+    }
+}
+
+#if defined(W_Q4_1) || defined(W_Q5_1)
+const uint PAIR = 1u; // blocks that share words of scales
+#else
+const uint PAIR = 2u;
+#endif
+
+// sums = slab `slab` of matrix i times the columns.
+void multiply(uint i, uint slab, uint col0)
+{
+    const uint k = p.k;
+    slab_address = address_plus(uvec2(p.weights_lo[i], p.weights_hi[i]), slab * 128u * p.row_words);
+    plane1_address = address_plus(slab_address, 128u * PLANE1(k));
+    [[unroll]] for (uint c = 0u; c < COLS; c++)
+        x_address[c] = address_plus(uvec2(p.x_lo, p.x_hi), min(col0 + c, p.T - 1u) * k * 4u);
+    [[unroll]] for (uint r = 0u; r < GROUPS * COLS; r++) sums[r] = 0.0;
+    const uint n = k / 32u;
+    for (uint b = 0u; b < n; b++) {
+        if (b % 8u == 0u)
+            [[unroll]] for (uint r = 0u; r < GROUPS; r++) head_super(8u * r, b, k, head[r]);
+        if (b % PAIR == 0u)
+            [[unroll]] for (uint r = 0u; r < GROUPS; r++) head_pair(8u * r, b, k, head[r]);
+        add_block(b);
+    }
+}
+
+void main()
+{
+    uint slab = gl_WorkGroupID.y * p.groups_x + gl_WorkGroupID.x, i = 0u;
+    const uint col0 = gl_WorkGroupID.z * COLS;
+    if (!GATED)
+        for (; i < 2u && slab >= p.slabs[i]; i++) slab -= p.slabs[i];
+    if (slab >= p.slabs[i]) return;
+    [[unroll]] for (uint l = 0u; l < 8u; l++) mine[l] = l == gl_LocalInvocationIndex ? 0xffffffffu : 0u;
+    [[unroll]] for (uint r = 0u; r < GROUPS; r++) {
+        const uint row = 8u * r + gl_LocalInvocationIndex;
+        ratio[r] = DIGIT1 * digit_scale(1u, row) / digit_scale(0u, row);
+    }
+    float gate[GROUPS * COLS];
+    for (uint turn = 0u; turn < (GATED ? 2u : 1u); turn++) {
+        [[unroll]] for (uint r = 0u; r < GROUPS * COLS; r++) gate[r] = sums[r];
+        multiply(i + turn, slab, col0);
+    }
+    if (GATED)
+        [[unroll]] for (uint r = 0u; r < GROUPS * COLS; r++) sums[r] *= gate[r] / (1.0 + exp(-gate[r]));
+    const uvec2 y_address = uvec2(p.y_lo[i], p.y_hi[i]);
+    [[unroll]] for (uint r = 0u; r < GROUPS; r++) {
+        const uint row = slab * 32u + 8u * r + gl_LocalInvocationIndex;
+        [[unroll]] for (uint c = 0u; c < COLS; c++)
+            if (row < p.rows[i] && col0 + c < p.T) {
+                const uint at = (col0 + c) * p.n[i] + row;
+                const float y = sums[r * COLS + c];
+                y_rows(y_address).v[at] = p.add != 0u ? y_rows(y_address).v[at] + y : y;
+            }
+    }
+}
