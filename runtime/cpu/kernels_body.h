@@ -600,8 +600,21 @@ INLINE void sum_eight(const vf *v, float *out)
 #endif
 }
 
-/* scores[2][POSITIONS] of queries a and b with the block's keys. */
-INLINE void block_scores(const struct attention_state *s, uint32_t a, uint32_t b, uint32_t padded, float *scores)
+/* Vector i / LANES of row p of a block: from the floats of load_block, or, where rows is not NULL, from the cache's halves. */
+INLINE void block_vector(const float (*block)[CPU_MAX_HEAD], const uint8_t *rows, uint32_t E, uint32_t p, uint32_t i, vf *out)
+{
+    if (rows) halves(rows + 2 * (p * E + i), out);
+    else *out = *(const vf *)(block[p] + i);
+}
+
+/* Asks for the next block's n rows of halves: short rows are not foreseen. */
+INLINE void prefetch_halves(const uint8_t *rows, uint32_t n, uint32_t E)
+{
+    for (uint32_t i = 0; i < n * E; i += 32) __builtin_prefetch(rows + 2 * (POSITIONS * E + i), 0, 2);
+}
+
+/* scores[2][POSITIONS] of queries a and b with the block's keys; rows as above. */
+INLINE void block_scores(const struct attention_state *s, const uint8_t *rows, uint32_t a, uint32_t b, uint32_t padded, float *scores)
 {
     for (uint32_t p = 0; p < POSITIONS; p += 4) {
         vf acc[8] = {{0}};
@@ -610,7 +623,8 @@ INLINE void block_scores(const struct attention_state *s, uint32_t a, uint32_t b
             const vf qa = *(const vf *)(s->q[a] + i), qb = *(const vf *)(s->q[b] + i);
             UNROLL for (uint32_t j = 0; j < 4; j++)
             {
-                const vf k = *(const vf *)(s->k[p + j] + i);
+                vf k;
+                block_vector(s->k, rows, padded, p + j, i, &k);
                 acc[j] += qa * k;
                 acc[4 + j] += qb * k;
             }
@@ -652,21 +666,37 @@ INLINE void block_softmax(struct attention_state *s, uint32_t i, uint32_t n, uin
     s->sum[i] += sum_lanes(&sum);
 }
 
-/* acc of queries a and b += weights[2][POSITIONS] . the block's first n values. */
-INLINE void block_values(struct attention_state *s, uint32_t a, uint32_t b, uint32_t n, uint32_t padded, const float *weights)
+/* acc of queries a and b += weights[2][POSITIONS] . the block's first n values, n_vectors from element i on. */
+INLINE void value_vectors(struct attention_state *s, const uint8_t *rows, uint32_t E, uint32_t a, uint32_t b, uint32_t n, uint32_t i,
+                          uint32_t n_vectors, const float *weights)
 {
-    for (uint32_t i = 0; i < padded; i += 2 * LANES) {
-        vf *to_a = (vf *)(s->acc[a] + i), *to_b = (vf *)(s->acc[b] + i);
-        vf a0 = to_a[0], a1 = to_a[1], b0 = to_b[0], b1 = to_b[1];
-        for (uint32_t p = 0; p < n; p++) {
-            const vf v0 = *(const vf *)(s->v[p] + i), v1 = *(const vf *)(s->v[p] + i + LANES);
-            a0 += v0 * weights[p];
-            a1 += v1 * weights[p];
-            b0 += v0 * weights[POSITIONS + p];
-            b1 += v1 * weights[POSITIONS + p];
-        }
-        to_a[0] = a0, to_a[1] = a1, to_b[0] = b0, to_b[1] = b1;
+    vf sum_a[4], sum_b[4], v;
+    UNROLL for (uint32_t j = 0; j < n_vectors; j++)
+    {
+        sum_a[j] = *(const vf *)(s->acc[a] + i + j * LANES);
+        sum_b[j] = *(const vf *)(s->acc[b] + i + j * LANES);
     }
+    for (uint32_t p = 0; p < n; p++)
+        UNROLL for (uint32_t j = 0; j < n_vectors; j++)
+        {
+            block_vector(s->v, rows, E, p, i + j * LANES, &v);
+            sum_a[j] += v * weights[p];
+            sum_b[j] += v * weights[POSITIONS + p];
+        }
+    UNROLL for (uint32_t j = 0; j < n_vectors; j++)
+    {
+        *(vf *)(s->acc[a] + i + j * LANES) = sum_a[j];
+        *(vf *)(s->acc[b] + i + j * LANES) = sum_b[j];
+    }
+}
+
+/* All of them. Eight sums at a time, so that none waits for the one before it. */
+INLINE void block_values(struct attention_state *s, const uint8_t *rows, uint32_t a, uint32_t b, uint32_t n, uint32_t padded,
+                         const float *weights)
+{
+    uint32_t i = 0;
+    for (; i + 4 * LANES <= padded; i += 4 * LANES) value_vectors(s, rows, padded, a, b, n, i, 4, weights);
+    if (i < padded) value_vectors(s, rows, padded, a, b, n, i, 2, weights);
 }
 
 KERNEL void attention(const struct cpu_attention *a)
@@ -683,8 +713,21 @@ KERNEL void attention(const struct cpu_attention *a)
         s.max[i] = -INFINITY;
         s.sum[i] = 0;
     }
+    /* one pair of queries: what it reads is not worth storing as floats. The cache has whole blocks. */
+    const bool direct = a->type == PUMICE_KV_F16 && n_queries <= 2 && a->n_tokens == 1 && E == padded;
     for (uint64_t first = a->begin; first < n_last; first += POSITIONS) {
         const uint32_t n_rows = (uint32_t)MIN(n_last - first, (uint64_t)POSITIONS);
+        if (direct) {
+            const uint8_t *k = a->k + first * 2 * E, *v = a->v + first * 2 * E;
+            const uint32_t two = n_queries == 2 ? 1 : CPU_QUERIES;
+            prefetch_halves(k, n_rows, E);
+            prefetch_halves(v, n_rows, E);
+            block_scores(&s, k, 0, two, E, scores);
+            block_softmax(&s, 0, n_rows, E, scores);
+            block_softmax(&s, two, n_rows, E, scores + POSITIONS);
+            block_values(&s, v, 0, two, n_rows, E, scores);
+            continue;
+        }
         load_block(a, a->k, first, n_rows, padded, s.k);
         load_block(a, a->v, first, n_rows, padded, s.v);
         for (uint32_t t = 0; t < a->n_tokens; t++) {
@@ -692,10 +735,10 @@ KERNEL void attention(const struct cpu_attention *a)
             const uint32_t n = (uint32_t)MIN(a->n + t - first, (uint64_t)POSITIONS);
             for (uint32_t h = 0; h < a->n_heads; h += 2) {
                 const uint32_t one = t * a->n_heads + h, two = h + 1 < a->n_heads ? one + 1 : CPU_QUERIES;
-                block_scores(&s, one, two, padded, scores);
+                block_scores(&s, NULL, one, two, padded, scores);
                 block_softmax(&s, one, n, padded, scores);
                 block_softmax(&s, two, n, padded, scores + POSITIONS);
-                block_values(&s, one, two, n, padded, scores);
+                block_values(&s, NULL, one, two, n, padded, scores);
             }
         }
     }
