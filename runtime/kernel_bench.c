@@ -37,7 +37,7 @@ struct shapes {
     uint32_t D, H, G, E, F;
     struct matrix matrices[16];
     uint32_t n_matrices;
-    struct matrix embed;
+    struct matrix embed, gate;
     bool bias; /* BIAS_ROPE_KV in the place of QK_NORM_ROPE_KV */
 };
 
@@ -46,7 +46,7 @@ struct shapes {
     {.name = name_, .D = D_, .H = H_, .G = G_, .E = 128, .F = F_, .n_matrices = 7,                                         \
      .matrices = {{GGUF_T_Q4_K, (H_)*128, D_}, {GGUF_T_Q4_K, (G_)*128, D_}, {GGUF_T_Q6_K, (G_)*128, D_}, {GGUF_T_Q4_K, D_, (H_)*128},  \
                   {GGUF_T_Q4_K, F_, D_}, {GGUF_T_Q6_K, D_, F_}, {GGUF_T_Q6_K, 151936, D_}},                                \
-     .embed = {GGUF_T_Q6_K, 151936, D_}}
+     .embed = {GGUF_T_Q6_K, 151936, D_}, .gate = {GGUF_T_Q4_K, F_, D_}}
 static const struct shapes named[] = {QWEN3("qwen3-4b", 2560, 32, 8, 9728), QWEN3("qwen3-0.6b", 1024, 16, 8, 3072)};
 
 struct bench {
@@ -146,7 +146,8 @@ static enum pumice_status error_of(struct bench *b, struct kernel_row row, doubl
     struct pumice_selftest_row result = {0};
     const struct backend_options reference = {.device = "reference"};
     const double a_row = (double)row.T * row.K, a_position = 2.0 * row.T * row.H * row.E;
-    if (row.kind == OP_MATMUL && a_row * row.N > REFERENCE_MULTIPLIES) row.N = MAX(64u, (uint32_t)(REFERENCE_MULTIPLIES / a_row));
+    const bool product = row.kind == OP_MATMUL || row.kind == OP_NORM_GATE_UP;
+    if (product && a_row * row.N > REFERENCE_MULTIPLIES) row.N = MAX(64u, (uint32_t)(REFERENCE_MULTIPLIES / a_row));
     if (row.kind == OP_ATTENTION && a_position * row.past > REFERENCE_MULTIPLIES) row.past = (uint32_t)(REFERENCE_MULTIPLIES / a_position);
     if (row.kind == OP_EMBED) row.N = MIN(row.N, 4096u);
     row.limit = 1;
@@ -168,18 +169,21 @@ static enum pumice_status time_row(struct bench *b, const struct kernel_row *row
     struct backend *device = b->rig.side[0];
     struct kernel_call call = {0};
     struct op ops[MAX_COPIES];
-    struct buf step = {0};
+    struct buf step = {0}, y[2] = {0}; /* outputs for all rows */
     struct kernel_row bare = *row;
-    if (n_copies) bare.N = 1; /* its weight is not used */
+    const uint32_t n_outputs = row->kind == OP_MATMUL ? 1 : row->kind == OP_NORM_GATE_UP ? 2 : 0;
+    if (n_copies) bare.N = 1; /* its weights are not used */
     TRY(kernel_step(device, row, &step));
     TRY(kernel_prepare(&b->rig, &bare, &call));
-    if (row->kind == OP_MATMUL) { /* outputs for all rows */
-        TRY(device->calls->buffer_create(device, MEM_SCRATCH, (uint64_t)row->T * row->N * 4, "bench y", &call.op[0].y));
-    }
+    for (uint32_t i = 0; i < n_outputs; i++)
+        TRY(device->calls->buffer_create(device, MEM_SCRATCH, (uint64_t)row->T * row->N * 4, "bench y", &y[i]));
+    if (n_outputs > 0) call.op[0].y = y[0];
+    if (n_outputs > 1) call.op[0].y2 = y[1];
     for (uint32_t i = 0; i < MAX(n_copies, 1u); i++) {
         ops[i] = call.op[0];
         ops[i].step = step;
         if (n_copies) ops[i].w = &copies[i];
+        if (n_copies && n_outputs == 2) ops[i].w2 = &copies[(i + 1) % n_copies]; /* of the same shape: gate and up */
     }
     TRY(measure(device, ops, MAX(n_copies, 1u), median, spread));
     if (out) {
@@ -188,8 +192,8 @@ static enum pumice_status time_row(struct bench *b, const struct kernel_row *row
         *arithmetic = device->calls->arithmetic_of ? device->calls->arithmetic_of(device, &ops[0]) : ARITHMETIC_F32;
     }
 fail:
-    if (row->kind == OP_MATMUL && call.op[0].y.bytes && call.y && call.op[0].y.memory != call.y->buf[0].memory)
-        device->calls->buffer_destroy(device, &call.op[0].y);
+    for (uint32_t i = 0; i < n_outputs; i++)
+        if (y[i].bytes) device->calls->buffer_destroy(device, &y[i]);
     if (step.bytes) device->calls->buffer_destroy(device, &step);
     kernel_clear(&b->rig);
     return st;
@@ -204,7 +208,7 @@ static enum pumice_status bench_row(struct bench *b, const struct kernel_row *ro
     kernel_name(row, "", out.name, sizeof out.name);
     out.name[strlen(out.name) - 3] = 0; /* the variant's brackets */
     out.op = op_kind_name(row->kind);
-    out.type = row->kind == OP_MATMUL || row->kind == OP_EMBED ? gguf_type(row->type)->name : "";
+    out.type = row->kind == OP_MATMUL || row->kind == OP_EMBED || row->kind == OP_NORM_GATE_UP ? gguf_type(row->type)->name : "";
     if (b->only && !strstr(out.name, b->only)) return PUMICE_OK;
     TRY(time_row(b, row, copies, n_copies, &out.median_ns, &out.spread_ns, &out, &arithmetic));
     const double memory_ns = b->ceilings.bytes_per_s > 0 ? (double)out.bytes * 1e9 / b->ceilings.bytes_per_s : 0;
@@ -339,6 +343,7 @@ static enum pumice_status shapes_of(struct pumice_model *m, struct shapes *s)
     }
     add_matrix(s, m->output);
     s->bias = m->layers[0].q_norm == NULL;
+    s->gate = (struct matrix){m->layers[0].gate->type, m->h.F, m->h.D};
     s->embed = (struct matrix){m->embed->type, (uint32_t)m->embed->dims[1], (uint32_t)m->embed->dims[0]};
 fail:
     return st;
@@ -506,6 +511,7 @@ enum pumice_status pumice_bench_kernels(const struct pumice_engine_params *param
         s = named[i];
     }
     for (uint32_t i = 0; i < s.n_matrices; i++) TRY(bench_matrix(&b, &s.matrices[i], OP_MATMUL, Ts, COUNT_OF(Ts)));
+    TRY(bench_matrix(&b, &s.gate, OP_NORM_GATE_UP, (const uint32_t[]){1, 4}, 2));
     TRY(bench_matrix(&b, &s.embed, OP_EMBED, (const uint32_t[]){1, Ts[3]}, 2));
     TRY(bench_rest(&b, &s, (const uint32_t[]){1, Ts[3]}, 2));
 fail:
