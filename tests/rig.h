@@ -2,6 +2,7 @@
 #ifndef PUMICE_TEST_RIG_H
 #define PUMICE_TEST_RIG_H
 
+#include "ops.h"
 #include "pumice.h"
 #include "tiny_model.h"
 
@@ -21,6 +22,15 @@ static void rig_close(struct rig *r)
     pumice_model_close(r->model);
     arena_fini(&r->arena);
     memset(r, 0, sizeof *r);
+}
+
+/* The NMSE of logits or of a product that the arithmetic of a back end explains, for T tokens and weights of that type. */
+static inline double rig_limit(const struct backend *b, uint32_t type, uint32_t T)
+{
+    const struct weight w = {.type = type};
+    const enum arithmetic a = b->calls->arithmetic_of ? b->calls->arithmetic_of(b, &(struct op){.kind = OP_MATMUL, .w = &w, .T = T})
+                                                      : ARITHMETIC_F32;
+    return a == ARITHMETIC_F32 ? 1e-6 : a == ARITHMETIC_INT8 ? 5e-3 : a == ARITHMETIC_F16 ? 1e-4 : 2e-5;
 }
 
 static enum arch rig_arch; /* of the models that follow; the main programs go through all of them */

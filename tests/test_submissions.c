@@ -97,7 +97,7 @@ static void test_pace(void)
         CHECK(pumice_session_rewind(again.session, 0) == PUMICE_OK, "%s", pumice_error());
         count_from_here();
         sync_ok(&again, 2);
-        CHECK(n_commands >= LAYERS * 10, "%u pieces", n_commands);
+        CHECK(n_commands >= LAYERS * 6, "%u pieces", n_commands);
         CHECK(i == 0 ? n_submits > 2 : n_submits == 1, "pace %g: %u submissions", paces[i], n_submits);
         count_from_here();
         sync_ok(&again, chunk);
@@ -140,7 +140,7 @@ static void test_cancel(void)
     CHECK(pumice_session_logits_hash(r.session) == hash, "other bits after a cancel");
 
     count_from_here();
-    gpu_of(&r)->device.pace = 1.0;
+    gpu_of(&r)->device.pace = 1e6; /* one token is little work: still many submissions */
     cancelled = r.session;
     cancel_at = 3;
     CHECK(pumice_session_generate(r.session, &greedy, &result) == PUMICE_OK && result.stop == PUMICE_STOP_CANCELLED, "%s, stop %d",
