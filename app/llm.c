@@ -65,7 +65,7 @@ static void note_device(const struct pumice_device_info *d, bool chosen_by_name)
         term_note("device %u: %s, %s", d->index, d->name,
                   chosen_by_name
                       ? "a software driver on the processor"
-                      : "as no GPU was found: going on with this software driver, on the processor");
+                      : "as no GPU was found: going on with this software driver, on the processor (--device cpu is faster there)");
     else if (d->kind == PUMICE_DEVICE_CPU)
         term_note("device cpu: %s, %s", d->name,
                   chosen_by_name ? "pumice's own processor back end"
