@@ -640,18 +640,36 @@ static void hook_plant(struct device *d)
     d->vk.CmdDispatch = plant_dispatch;
 }
 
+/* A cache directory of this run's own, so that what is kept is not that of another. */
+static bool own_cache(const char *name)
+{
+    char dir[640], here[512];
+    if (!CHECK(getcwd(here, sizeof here) != NULL, "no working directory")) return false;
+    snprintf(dir, sizeof dir, "%s/test_gpu.cache/%s-%d", here, name, (int)getpid());
+    return CHECK(setenv("XDG_CACHE_HOME", dir, 1) == 0, "no cache directory");
+}
+
+/* The logits after 40 tokens of a tiny model of that type are the reference's. */
+static void check_logits(uint32_t type, const float *got, double limit, const char *otherwise)
+{
+    struct rig reference;
+    float want[1024];
+    REQUIRE(rig_open(&reference, type, "reference") == PUMICE_OK, "%s", pumice_error());
+    sync_ok(&reference, 40);
+    copy_logits(&reference, want);
+    CHECK(nmse(got, want, reference.model->h.V) < limit, "%s", otherwise);
+    rig_close(&reference);
+}
+
 /* It is noticed, gone around, said, and remembered; a right driver is checked once. */
 static void test_first_use(void)
 {
-    struct rig r, reference;
+    struct rig r;
     struct pumice_engine_info info;
-    float got[1024], want[1024];
+    float got[1024];
     double limit = 0;
     const struct pumice_engine_params params = {.device = gpu_name};
-    char dir[640], here[512];
-    REQUIRE(getcwd(here, sizeof here), "no working directory");
-    snprintf(dir, sizeof dir, "%s/test_gpu.cache/first-%d", here, (int)getpid());
-    setenv("XDG_CACHE_HOME", dir, 1);
+    if (!own_cache("first")) return;
     device_hook = hook_plant;
     for (int run = 0; run < 2; run++) { /* the second reads what the first found */
         plant = run == 0;
@@ -667,11 +685,7 @@ static void test_first_use(void)
         rig_close(&r);
     }
     device_hook = NULL;
-    REQUIRE(rig_open(&reference, GGUF_T_Q8_0, "reference") == PUMICE_OK, "%s", pumice_error());
-    sync_ok(&reference, 40);
-    copy_logits(&reference, want);
-    CHECK(nmse(got, want, reference.model->h.V) < limit, "the other kernels are wrong, too");
-    rig_close(&reference);
+    check_logits(GGUF_T_Q8_0, got, limit, "the other kernels are wrong, too");
     const uint64_t begin = platform_now_ns();
     for (int run = 0; run < 2; run++) {
         REQUIRE(rig_start(&r, GGUF_T_F16, true, &params, 256) == PUMICE_OK, "%s", pumice_error());
@@ -692,13 +706,10 @@ static void hook_plant_gpu(struct device *d)
  * not ask for a subgroup size. */
 static void test_first_use_matrix(void)
 {
-    struct rig r, reference;
+    struct rig r;
     struct pumice_engine_info info;
-    float got[1024], want[1024];
-    char dir[640], here[512];
-    REQUIRE(getcwd(here, sizeof here), "no working directory");
-    snprintf(dir, sizeof dir, "%s/test_gpu.cache/matrix-%d", here, (int)getpid());
-    setenv("XDG_CACHE_HOME", dir, 1);
+    float got[1024];
+    if (!own_cache("matrix")) return;
     REQUIRE(rig_open(&r, GGUF_T_F32, gpu_name) == PUMICE_OK, "%s", pumice_error());
     const bool lacking = !((const struct gpu_backend *)r.engine->backend)->device.physical.limits.features.matrix.m;
     rig_close(&r);
@@ -723,11 +734,7 @@ static void test_first_use_matrix(void)
     device_hook = NULL;
     plant = plant_pinned = false;
     bad_pipeline = NULL;
-    REQUIRE(rig_open(&reference, GGUF_T_F32, "reference") == PUMICE_OK, "%s", pumice_error());
-    sync_ok(&reference, 40);
-    copy_logits(&reference, want);
-    CHECK(nmse(got, want, reference.model->h.V) < limit, "the tiles are wrong, too");
-    rig_close(&reference);
+    check_logits(GGUF_T_F32, got, limit, "the tiles are wrong, too");
 }
 
 static void hook_plant_half(struct device *d)
@@ -740,13 +747,10 @@ static void hook_plant_half(struct device *d)
 /* Products in halves that are wrong cost those alone: prompts are multiplied in f32 tiles. */
 static void test_first_use_half(void)
 {
-    struct rig r, reference;
+    struct rig r;
     struct pumice_engine_info info;
-    float got[1024], want[1024];
-    char dir[640], here[512];
-    REQUIRE(getcwd(here, sizeof here), "no working directory");
-    snprintf(dir, sizeof dir, "%s/test_gpu.cache/half-%d", here, (int)getpid());
-    setenv("XDG_CACHE_HOME", dir, 1);
+    float got[1024];
+    if (!own_cache("half")) return;
     device_hook = hook_plant_half;
     plant = true;
     plant_kernel = "matmul_half_q8_0";
@@ -768,11 +772,7 @@ static void test_first_use_half(void)
     plant = false;
     plant_kernel = NULL;
     bad_pipeline = NULL;
-    REQUIRE(rig_open(&reference, GGUF_T_Q8_0, "reference") == PUMICE_OK, "%s", pumice_error());
-    sync_ok(&reference, 40);
-    copy_logits(&reference, want);
-    CHECK(nmse(got, want, reference.model->h.V) < 1e-6, "the tiles are wrong, too");
-    rig_close(&reference);
+    check_logits(GGUF_T_Q8_0, got, 1e-6, "the tiles are wrong, too");
 }
 
 int main(int argc, char **argv)
