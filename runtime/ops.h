@@ -272,8 +272,9 @@ enum pumice_status backend_create(const struct backend_options *options, struct 
 
 /* --- kernel table (selftest.c) -------------------------------------------------------------------------------- */
 
-/* Runs the rows on `tested` against the CPU reference; see pumice_selftest. */
-enum pumice_status kernel_table_run(struct backend *tested, const char *only, uint64_t seed,
+/* Runs the rows on `tested` against the CPU reference; see pumice_selftest. Of variants other than the automatic one every
+ * stride-th row, beginning one earlier in each: stride 2 is all rows in any two neighbours. 1: all. */
+enum pumice_status kernel_table_run(struct backend *tested, const char *only, uint32_t stride, uint64_t seed,
                                     void (*report)(void *user, const struct pumice_selftest_row *row), void *user,
                                     size_t *n_rows, size_t *n_wrong);
 

@@ -1,9 +1,11 @@
 #define _XOPEN_SOURCE 700 /* setenv */
 /* test_devices: a table of simulated devices, made of the software Vulkan driver (or PUMICE_TEST_DEVICE) by taking things
  * away through device_hook. On each the whole model gives the tokens of the double-precision reference, or the device is
- * refused with the name of what it lacks. usage: test_devices [part of a device's name]
+ * refused with the name of what it lacks. Those that choose kernels of a weight's type run models of all types.
+ * usage: test_devices [part of a device's name]
  *
- * LP_NATIVE_VECTOR_WIDTH=128, 256, 512 give lavapipe subgroups of 4, 8, 16; the build runs this program with each. */
+ * LP_NATIVE_VECTOR_WIDTH=128, 256, 512 give lavapipe subgroups of 4, 8, 16; the build runs this program with each, and with
+ * PUMICE_TEST_WIDTH only the devices that another subgroup can matter to. */
 #include "check.h"
 #include "engine.h"
 #include "gpu/gpu.h"
@@ -86,48 +88,49 @@ static const struct simulated {
     const char *name;
     void (*take)(struct device_limits *l);
     const char *refusal; /* a part of its text, or NULL: it works */
+    enum { TYPES = 1, WIDTH = 2 } also; /* models of all types, not the first alone; run with other subgroups of the driver */
 } table[] = {
-    {"as it is", as_it_is, NULL},
-    {"discrete", gpu, NULL},
-    {"discrete, separate memory", gpu, NULL},
-    {"integrated", integrated, NULL},
-    {"no subgroup arithmetic", no_arithmetic, NULL},
-    {"no subgroup arithmetic, software", no_arithmetic_software, NULL},
-    {"no buffer address", no_address, NULL},
-    {"no timestamps", no_timestamps, NULL},
-    {"timestamps of 36 bits", short_timestamps, NULL},
-    {"no memory budget", no_budget, NULL},
-    {"bindings of 64 KiB", small_range, NULL},
-    {"bindings of 64 KiB, software", small_range_software, NULL},
-    {"allocations of 64 MiB", allocation_64, NULL},
-    {"allocations of 1 MiB", allocation_1, NULL},
-    {"16 KiB of shared memory", shared_16, NULL},
-    {"128 lanes", lanes_128, NULL},
-    {"64 groups", few_groups, NULL},
-    {"subgroup 4", subgroup_4, NULL},
-    {"subgroup 16", subgroup_16, NULL},
-    {"subgroup 32", subgroup_32, NULL},
-    {"subgroup 64", subgroup_64, NULL},
-    {"subgroup 128", subgroup_128, NULL},
-    {"software, subgroup 4", software_4, NULL},
-    {"software, subgroup 16", software_16, NULL},
-    {"software that loads once", loads_once, NULL},
-    {"software that loads once, no buffer address", loads_once_no_address, NULL},
-    {"software that loads once, bindings of 64 KiB", loads_once_small_range, NULL},
-    {"all at once, separate memory", all_at_once, NULL},
-    {"no dot, no matrix", halves, NULL},
-    {"no dot, no matrix, 128 lanes", halves_128, NULL},
-    {"no dot, no matrix, no halves", no_halves, NULL},
-    {"no timeline", no_timeline, "timeline semaphores"},
-    {"64 lanes", lanes_64, "64 lanes in a workgroup"},
-    {"8 KiB of shared memory", shared_8, "8192 bytes of shared memory"},
-    {"64 bytes of push constants", push_64, "64 bytes of push constants"},
-    {"4 bindings", bindings_4, "4 storage buffers"},
-    {"alignment of 1024", align_1024, "multiples of 1024 bytes"},
-    {"4 groups", groups_4, "workgroups"},
-    {"bindings of 8 KiB", range_8, "in one buffer"},
-    {"allocations of 4 KiB", allocation_4, "in one buffer"},
-    {"little memory", little_memory, "GiB free"},
+    {"as it is", as_it_is, NULL, TYPES | WIDTH},
+    {"discrete", gpu, NULL, TYPES | WIDTH},
+    {"discrete, separate memory", gpu, NULL, 0},
+    {"integrated", integrated, NULL, 0},
+    {"no subgroup arithmetic", no_arithmetic, NULL, TYPES | WIDTH},
+    {"no subgroup arithmetic, software", no_arithmetic_software, NULL, TYPES},
+    {"no buffer address", no_address, NULL, 0},
+    {"no timestamps", no_timestamps, NULL, 0},
+    {"timestamps of 36 bits", short_timestamps, NULL, 0},
+    {"no memory budget", no_budget, NULL, 0},
+    {"bindings of 64 KiB", small_range, NULL, TYPES},
+    {"bindings of 64 KiB, software", small_range_software, NULL, 0},
+    {"allocations of 64 MiB", allocation_64, NULL, 0},
+    {"allocations of 1 MiB", allocation_1, NULL, 0},
+    {"16 KiB of shared memory", shared_16, NULL, 0},
+    {"128 lanes", lanes_128, NULL, WIDTH},
+    {"64 groups", few_groups, NULL, 0},
+    {"subgroup 4", subgroup_4, NULL, WIDTH},
+    {"subgroup 16", subgroup_16, NULL, WIDTH},
+    {"subgroup 32", subgroup_32, NULL, WIDTH},
+    {"subgroup 64", subgroup_64, NULL, TYPES},
+    {"subgroup 128", subgroup_128, NULL, 0},
+    {"software, subgroup 4", software_4, NULL, TYPES | WIDTH},
+    {"software, subgroup 16", software_16, NULL, WIDTH},
+    {"software that loads once", loads_once, NULL, TYPES | WIDTH},
+    {"software that loads once, no buffer address", loads_once_no_address, NULL, 0},
+    {"software that loads once, bindings of 64 KiB", loads_once_small_range, NULL, 0},
+    {"all at once, separate memory", all_at_once, NULL, TYPES | WIDTH},
+    {"no dot, no matrix", halves, NULL, TYPES | WIDTH},
+    {"no dot, no matrix, 128 lanes", halves_128, NULL, WIDTH},
+    {"no dot, no matrix, no halves", no_halves, NULL, 0},
+    {"no timeline", no_timeline, "timeline semaphores", 0},
+    {"64 lanes", lanes_64, "64 lanes in a workgroup", 0},
+    {"8 KiB of shared memory", shared_8, "8192 bytes of shared memory", 0},
+    {"64 bytes of push constants", push_64, "64 bytes of push constants", 0},
+    {"4 bindings", bindings_4, "4 storage buffers", 0},
+    {"alignment of 1024", align_1024, "multiples of 1024 bytes", 0},
+    {"4 groups", groups_4, "workgroups", 0},
+    {"bindings of 8 KiB", range_8, "in one buffer", 0},
+    {"allocations of 4 KiB", allocation_4, "in one buffer", 0},
+    {"little memory", little_memory, "GiB free", 0},
 };
 static const struct simulated *now;
 
@@ -317,7 +320,8 @@ static void test_models(const char *only)
     for (size_t i = 0; i < COUNT_OF(types); i++)
         REQUIRE(run(types[i], "reference", &want[i]) == PUMICE_OK, "%s", pumice_error());
     for (size_t i = 0; i < COUNT_OF(table); i++)
-        if (!only || strstr(table[i].name, only)) test_device(&table[i], want, rig_arch == ARCH_QWEN3 ? COUNT_OF(types) : 1);
+        if (only ? strstr(table[i].name, only) != NULL : (table[i].also & WIDTH) || !getenv("PUMICE_TEST_WIDTH"))
+            test_device(&table[i], want, rig_arch == ARCH_QWEN3 && (table[i].also & TYPES) ? COUNT_OF(types) : 1);
 }
 
 /* --- what a kernel takes of shared memory ----------------------------------------------------------------------------- */
@@ -445,9 +449,9 @@ int main(int argc, char **argv)
     pumice_log_to(on_log, NULL);
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * 7919 + 13) % 256;
     test_shared_bytes();
-    if (argc < 2 || strcmp(argv[1], "tuning") == 0) test_tuning();
-    const bool one_arch = getenv("PUMICE_TEST_ONE_ARCH") != NULL; /* the same devices with other subgroups: one model will do */
-    for (size_t a = 0; a < (one_arch ? 1 : COUNT_OF(rig_arch_names)); a++) {
+    const bool width = getenv("PUMICE_TEST_WIDTH") != NULL; /* one architecture will do */
+    if (argc < 2 ? !width : strcmp(argv[1], "tuning") == 0) test_tuning();
+    for (size_t a = 0; a < (width ? 1 : COUNT_OF(rig_arch_names)); a++) {
         rig_arch = (enum arch)a;
         printf("--- %s\n", rig_arch_names[a]);
         test_models(argc > 1 ? argv[1] : NULL);
