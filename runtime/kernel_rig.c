@@ -164,7 +164,7 @@ fail:
 static enum pumice_status rope_inputs(struct kernel_rig *g, const struct kernel_row *row, struct kernel_call *c)
 {
     enum pumice_status st = PUMICE_OK;
-    const bool norm = row->kind == OP_QK_NORM_ROPE_KV;
+    const bool norm = (row->before ? row->before : row->kind) == OP_QK_NORM_ROPE_KV;
     if (!row->add) {
         TRY(kernel_weight(g, GGUF_T_F32, 0, norm ? row->E : row->H * row->E, c->w));
         TRY(kernel_weight(g, GGUF_T_F32, 0, norm ? row->E : row->G * row->E, c->w2));
@@ -186,8 +186,12 @@ static enum pumice_status norm_inputs(struct kernel_rig *g, const struct kernel_
     TRY(kernel_weight(g, row->type, row->N, row->K, c->w));
     TRY(kernel_weight(g, row->type, n2, row->K, c->w2));
     if (matmuls) TRY(kernel_weight(g, GGUF_T_F32, n2, row->K, c->w3));
-    TRY(twin_create(g, (T + row->x_row) * row->K, FILL_RANDOM, false, &c->x));
+    TRY(twin_create(g, (T + row->x_row) * row->K, FILL_RANDOM, row->before != 0, &c->x));
     TRY(twin_create(g, (T + row->x_row) * row->K, FILL_NAN, true, &c->normed));
+    if (row->before) {
+        TRY(kernel_weight(g, row->type, row->K, KERNEL_BEFORE_K, c->w_before));
+        TRY(twin_create(g, KERNEL_BEFORE_K, FILL_RANDOM, false, &c->z));
+    }
     TRY(twin_create(g, T * row->N, FILL_NAN, true, &c->y));
     TRY(twin_create(g, T * n2, FILL_NAN, true, &c->y2));
     if (matmuls) TRY(twin_create(g, T * n2, FILL_NAN, true, &c->y3));
@@ -221,6 +225,19 @@ static enum pumice_status sample_inputs(struct kernel_rig *g, const struct kerne
     c->z->output = c->z->scratch = c->y->exact = true;
 fail:
     return st;
+}
+
+/* The op in front: its output is the input of call->op. */
+static void prepare_before(struct kernel_rig *g, const struct kernel_row *row, struct kernel_call *c)
+{
+    for (uint32_t s = 0; s < g->n_sides; s++) {
+        struct op b = c->op[s];
+        b.kind = row->before;
+        if (b.kind == OP_MATMUL) b = (struct op){.kind = OP_MATMUL, .label = b.label, .x = c->z->buf[s], .y = b.x, .w = &c->w_before[s],
+                                                 .T = 1, .D = KERNEL_BEFORE_K, .add = true};
+        else b.y = c->y2->buf[s], b.z = c->y3->buf[s];
+        c->before[s] = b;
+    }
 }
 
 enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row *row, struct kernel_call *c)
@@ -258,10 +275,16 @@ enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row 
         TRY(cache_create(g, row, true, &c->v));
         break;
     case OP_ATTENTION:
-        TRY(twin_create(g, T * row->H * row->E, FILL_RANDOM, false, &c->x));
+        TRY(twin_create(g, T * row->H * row->E, FILL_RANDOM, row->before != 0, &c->x));
         TRY(twin_create(g, T * row->H * row->E, FILL_NAN, true, &c->y));
-        TRY(cache_create(g, row, false, &c->k));
-        TRY(cache_create(g, row, false, &c->v));
+        TRY(cache_create(g, row, row->before != 0, &c->k));
+        TRY(cache_create(g, row, row->before != 0, &c->v));
+        if (row->before) {
+            TRY(rope_inputs(g, row, c));
+            TRY(twin_create(g, T * row->G * row->E, FILL_RANDOM, false, &c->y2));
+            TRY(twin_create(g, T * row->G * row->E, FILL_RANDOM, false, &c->y3));
+            c->x->scratch = true; /* q may be turned in place, or not */
+        }
         break;
     case OP_PEAK:
         TRY(twin_create(g, row->K, FILL_RANDOM, false, &c->x));
@@ -294,6 +317,7 @@ enum pumice_status kernel_prepare(struct kernel_rig *g, const struct kernel_row 
             .rope = {.base = 1e6f, .neighbours = row->neighbours, .factors = c->factors},
             .arithmetic = row->arithmetic, .scale = row->E ? 1.0f / sqrtf((float)row->E) : 0.0f};
     }
+    if (row->before) prepare_before(g, row, c);
 fail:
     return st;
 }
@@ -329,15 +353,17 @@ fail:
     return st;
 }
 
-static enum pumice_status run_side(struct kernel_rig *g, const struct kernel_row *row, struct op op, uint32_t s)
+static enum pumice_status run_side(struct kernel_rig *g, const struct kernel_row *row, struct kernel_call *c, uint32_t s)
 {
     enum pumice_status st = PUMICE_OK;
     struct backend *b = g->side[s];
     struct plan *plan = NULL;
     struct buf step = {0};
+    struct op op = c->op[s];
     TRY(kernel_step(b, row, &step));
-    op.step = step;
+    op.step = c->before[s].step = step;
     TRY(b->calls->plan_begin(b, "self-test", &plan));
+    if (row->before) TRY(b->calls->record(plan, &c->before[s]));
     TRY(b->calls->record(plan, &op));
     TRY(b->calls->plan_end(plan));
     if (row->kind == OP_SAMPLE) TRY(run_draws(g, row, plan, &op, s));
@@ -424,7 +450,7 @@ static enum pumice_status round_attention(struct kernel_rig *g, const struct ker
     const struct backend *tested = g->side[0];
     if (row->kind != OP_ATTENTION || !tested->calls->arithmetic_of) return PUMICE_OK;
     g->halves = tested->calls->arithmetic_of(tested, &c->op[0]) == ARITHMETIC_MATRIX;
-    if (!g->halves || g->n_sides < 2) return PUMICE_OK;
+    if (!g->halves || g->n_sides < 2 || row->before) return PUMICE_OK;
     float *q = arena_alloc(&g->arena, c->x->n_bytes, 1);
     if (!q) return err_memory("the self-test", c->x->n_bytes);
     memcpy(q, c->x->bytes + GUARD, c->x->n_bytes);
@@ -502,6 +528,8 @@ static const double SOFTMAX_LIMIT = 0x1p-22;
  * chance, and their errors are not. */
 static const double HALF_SUMS_LIMIT = 0x1p-22 * 16, HALF_SUMS_LIMIT_FEW = 0x1p-22 * 256;
 enum { FEW_OUTPUTS = 64 };
+/* Of q, K and V that are rounded to halves inside of two ops: the second is tested sharply in rows of its own. */
+static const double ROUNDED_BEFORE_LIMIT = 1e-4;
 
 /* What rounds inside of an op that norms and multiplies can only be held to its rounding's limit, and some
  * times that for what SwiGLU makes of two products. The parts are tested sharply in rows of their own. */
@@ -515,6 +543,7 @@ static enum pumice_status limit_of(struct kernel_rig *g, const struct kernel_row
     const double sums = !half_sums ? 0 : row->T * row->N < FEW_OUTPUTS ? HALF_SUMS_LIMIT_FEW : HALF_SUMS_LIMIT;
     double rounding = sums;
     *limit = g->halves ? fmax(row->limit, row->kind == OP_ATTENTION ? SOFTMAX_LIMIT : HALVES_LIMIT) : row->limit;
+    if (g->halves && row->before) *limit = ROUNDED_BEFORE_LIMIT;
     *limit = fmax(*limit, sums);
     if (row->kind != OP_NORM_MATMULS && row->kind != OP_NORM_GATE_UP) return PUMICE_OK;
     if (tested->calls->round_input) {
@@ -539,7 +568,7 @@ enum pumice_status kernel_run_row(struct kernel_rig *g, const struct kernel_row 
     TRY(kernel_prepare(g, row, &call));
     TRY(round_x(g, row, &call));
     TRY(round_attention(g, row, &call));
-    for (uint32_t s = 0; s < g->n_sides; s++) TRY(run_side(g, row, call.op[s], s));
+    for (uint32_t s = 0; s < g->n_sides; s++) TRY(run_side(g, row, &call, s));
     for (uint32_t i = 0; i < g->n_twins; i++) TRY(compare(g, row, &g->twins[i]));
     out->nmse = g->power > 0 ? g->error / g->power : g->error;
     out->max_abs = g->max_abs;
@@ -563,6 +592,10 @@ void kernel_clear(struct kernel_rig *g)
 void kernel_name(const struct kernel_row *row, const char *variant, char *name, size_t n)
 {
     const struct gguf_type_traits *type = gguf_type(row->type);
+    if (row->before) {
+        const int used = snprintf(name, n, "%s + ", op_kind_name(row->before));
+        if (used > 0 && (size_t)used < n) name += used, n -= (size_t)used;
+    }
     switch (row->kind) {
     case OP_MATMUL:
     case OP_NORM_MATMULS:

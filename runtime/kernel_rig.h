@@ -22,6 +22,8 @@ struct kernel_row {
     uint32_t x_row;
     enum pumice_kv kv; /* of attention and what writes the caches */
     enum arithmetic arithmetic; /* of OP_PEAK */
+    enum op_kind before; /* recorded in front of it, T = 1: of attention, RoPE; of norm_*, a matmul [K,KERNEL_BEFORE_K]
+                          * that adds to x */
     double limit;  /* of the NMSE */
 };
 
@@ -40,7 +42,7 @@ struct kernel_twin {
     struct kernel_cache cache;   /* of floats if C is 0 */
 };
 
-enum { KERNEL_MAX_TWINS = 6 };
+enum { KERNEL_MAX_TWINS = 6, KERNEL_BEFORE_K = 768 };
 
 struct kernel_rig {
     struct backend *side[2]; /* [n_sides]: tested, reference */
@@ -56,8 +58,8 @@ struct kernel_rig {
 };
 
 struct kernel_call {
-    struct op op[2];
-    struct weight w[2], w2[2], w3[2], norm[2];
+    struct op op[2], before[2];
+    struct weight w[2], w2[2], w3[2], norm[2], w_before[2];
     const float *factors; /* of RoPE */
     struct kernel_twin *x, *y, *z, *k, *v, *y2, *y3, *normed;
 };

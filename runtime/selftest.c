@@ -19,6 +19,7 @@
     {.kind = OP_NORM_MATMULS, .type = t, .T = 3, .N = 34, .K = 256, .x_row = 2, .limit = 1e-10},             \
     {.kind = OP_NORM_GATE_UP, .type = t, .T = 1, .N = 97, .K = 512, .limit = 1e-10},                         \
     {.kind = OP_NORM_GATE_UP, .type = t, .T = 5, .N = 33, .K = 256, .limit = 1e-10},                         \
+    {.kind = OP_NORM_MATMULS, .before = OP_MATMUL, .type = t, .T = 1, .N = 37, .K = 1024, .limit = 1e-10},   \
     {.kind = OP_EMBED, .type = t, .T = 5, .N = 101, .K = 256, .limit = 1e-12},                               \
     {.kind = OP_EMBED, .type = t, .T = 1, .N = 3, .K = 2304, .limit = 1e-12}
 
@@ -33,6 +34,7 @@ static const struct kernel_row table[] = {
     {.kind = OP_MATMUL, .type = GGUF_T_F16, .T = 13, .N = 67, .K = 60, .limit = 1e-10},
     {.kind = OP_NORM_MATMULS, .type = GGUF_T_F16, .T = 2, .N = 9, .K = 60, .limit = 1e-10},
     {.kind = OP_NORM_GATE_UP, .type = GGUF_T_F32, .T = 1, .N = 5, .K = 172, .limit = 1e-10},
+    {.kind = OP_NORM_GATE_UP, .before = OP_MATMUL, .type = GGUF_T_Q4_K, .T = 1, .N = 65, .K = 2304, .limit = 1e-10},
     {.kind = OP_NORM_MATMULS, .type = GGUF_T_Q8_0, .T = 12, .N = 40, .K = 96, .limit = 1e-10},
     {.kind = OP_EMBED, .type = GGUF_T_F32, .T = 3, .N = 17, .K = 172, .limit = 1e-12},
     {.kind = OP_RMS_NORM, .T = 1, .K = 1, .limit = 1e-12},
@@ -82,6 +84,14 @@ static const struct kernel_row table[] = {
     {.kind = OP_ATTENTION, .T = 31, .H = 2, .G = 1, .E = 256, .past = 34, .kv = PUMICE_KV_Q8_0, .limit = 1e-9},
     {.kind = OP_ATTENTION, .T = 65, .H = 1, .G = 1, .E = 128, .past = 95, .kv = PUMICE_KV_Q8_0, .limit = 1e-9},
     {.kind = OP_ATTENTION, .T = 10, .H = 8, .G = 1, .E = 96, .past = 1000, .limit = 1e-9},
+    {.kind = OP_ATTENTION, .before = OP_QK_NORM_ROPE_KV, .T = 1, .H = 16, .G = 8, .E = 128, .past = 0, .limit = 1e-8},
+    {.kind = OP_ATTENTION, .before = OP_QK_NORM_ROPE_KV, .T = 1, .H = 16, .G = 8, .E = 128, .past = 517, .limit = 1e-8},
+    {.kind = OP_ATTENTION, .before = OP_QK_NORM_ROPE_KV, .T = 1, .H = 8, .G = 1, .E = 128, .past = 63, .factors = true, .limit = 1e-8},
+    {.kind = OP_ATTENTION, .before = OP_QK_NORM_ROPE_KV, .T = 1, .H = 3, .G = 3, .E = 256, .past = 70, .neighbours = true, .limit = 1e-8},
+    {.kind = OP_ATTENTION, .before = OP_QK_NORM_ROPE_KV, .T = 1, .H = 16, .G = 8, .E = 128, .past = 517, .kv = PUMICE_KV_Q8_0, .limit = 2e-6},
+    {.kind = OP_ATTENTION, .before = OP_BIAS_ROPE_KV, .T = 1, .H = 14, .G = 2, .E = 64, .past = 129, .limit = 1e-8},
+    {.kind = OP_ATTENTION, .before = OP_BIAS_ROPE_KV, .T = 1, .H = 9, .G = 3, .E = 96, .past = 30, .add = true, .neighbours = true, .limit = 1e-8},
+    {.kind = OP_ATTENTION, .before = OP_BIAS_ROPE_KV, .T = 1, .H = 14, .G = 2, .E = 64, .past = 300, .kv = PUMICE_KV_Q8_0, .limit = 2e-6},
     {.kind = OP_SWIGLU, .T = 1, .K = 1, .limit = 1e-12},
     {.kind = OP_SWIGLU, .T = 3, .K = 3071, .limit = 1e-12},
     {.kind = OP_SAMPLE, .T = 1, .N = 1, .K = 1, .past = 3},
@@ -145,7 +155,7 @@ static bool needed(const struct kernel_row *row, const struct kernel_needs *need
     case OP_EMBED: return row->type < COUNT_OF(needs->types) && needs->types[row->type];
     case OP_QK_NORM_ROPE_KV:
     case OP_BIAS_ROPE_KV: return row->kind == needs->rope && row->kv == needs->kv;
-    case OP_ATTENTION: return row->kv == needs->kv;
+    case OP_ATTENTION: return row->kv == needs->kv && (!row->before || row->before == needs->rope);
     case OP_PEAK: return false;
     default: return true;
     }

@@ -2,6 +2,7 @@
 // first two, y_0 = silu(x W_0^T) * (x W_1^T). Decode and prefill on software drivers that load a word for all lanes at once.
 // W: sliced (slices.glsl), x, y f32 row-major, all by address. Called from op_matmul, op_norm_matmuls, op_norm_gate_up.
 // Numerics: f32 sums of digits times x over 16 weights, then scaled: s * sum(q x) - m * sum(x).
+// NORM_NEXT, of one matrix and token: when all of y_0 is there, normed = rms(y_0) * norm (formula in rms_norm.comp).
 // Mapping: a workgroup, eight lanes, owns a slab of 32 rows: a lane rows l, 8 + l, 16 + l, 24 + l. A word of weights and an x
 // are the same for all lanes: one load, which a processor can do as part of the instruction that uses it; `and`, conversion and
 // multiply-add then serve eight rows. Grid: groups_x slabs of all matrices a line; COLS tokens from gl_WorkGroupID.z * COLS.
@@ -9,6 +10,7 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_buffer_reference : require
 #extension GL_EXT_buffer_reference_uvec2 : require
+#extension GL_KHR_shader_subgroup_arithmetic : require
 #define PUSH_SLICES 1
 #define WEIGHTS_BDA 1
 #define ADDRESS slab_address
@@ -20,8 +22,9 @@ uint slab_word(uint base, uint w);
 #include "weights.glsl"
 #include "slices.glsl"
 
-layout(constant_id = 5) const uint COLS = 1;
-layout(constant_id = 6) const bool GATED = false;
+layout(constant_id = 3) const uint COLS = 1;
+layout(constant_id = 4) const bool GATED = false;
+layout(constant_id = 5) const bool NORM_NEXT = false;
 
 const uint GROUPS = 4u; // of eight rows
 const uint SPAN = COLS == 1u ? 16u : 4u; // weights between two turns over the groups
@@ -31,7 +34,9 @@ struct words32 { uint v[32]; };
 struct block0 { uint v[32u * WORDS0]; };
 struct block1 { uint v[32u * WORDS1]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer x_rows { floats32 block[]; };
-layout(buffer_reference, std430, buffer_reference_align = 4) buffer y_rows { float v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer y_rows { float v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer norm_row { float v[]; };
+layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer counter_word { uint n_done; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer slab_words { words32 word[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer plane0 { block0 block[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer plane1 { block1 block[]; };
@@ -123,10 +128,10 @@ const uint PAIR = 2u;
 void multiply(uint i, uint slab, uint col0)
 {
     const uint k = p.k;
-    slab_address = address_plus(uvec2(p.weights_lo[i], p.weights_hi[i]), slab * 128u * p.row_words);
+    slab_address = address_plus(p.weights[i], slab * 128u * p.row_words);
     plane1_address = address_plus(slab_address, 128u * PLANE1(k));
     [[unroll]] for (uint c = 0u; c < COLS; c++)
-        x_address[c] = address_plus(uvec2(p.x_lo, p.x_hi), min(col0 + c, p.T - 1u) * k * 4u);
+        x_address[c] = address_plus(p.x, min(col0 + c, p.T - 1u) * k * 4u);
     [[unroll]] for (uint r = 0u; r < GROUPS * COLS; r++) sums[r] = 0.0;
     const uint n = k / 32u;
     for (uint b = 0u; b < n; b++) {
@@ -138,13 +143,30 @@ void multiply(uint i, uint slab, uint col0)
     }
 }
 
+uint slabs_of(uint i) { return (p.rows[i] + 31u) / 32u; }
+
+// All lanes of a subgroup call. The last subgroup norms y_0.
+void norm_next()
+{
+    const uint lanes = subgroupAdd(1u), first = subgroupExclusiveAdd(1u), n = p.n[0];
+    memoryBarrierBuffer();
+    const uint done = subgroupMax(atomicAdd(counter_word(p.counter).n_done, 1u)) + 1u;
+    if (done < slabs_of(0u) * WG) return;
+    memoryBarrierBuffer();
+    float sum = 0.0;
+    for (uint i = first; i < n; i += lanes) sum += y_rows(p.y[0]).v[i] * y_rows(p.y[0]).v[i];
+    const float scale = 1.0 / sqrt(subgroupAdd(sum) / float(n) + p.eps);
+    for (uint i = first; i < n; i += lanes) y_rows(p.normed).v[i] = y_rows(p.y[0]).v[i] * scale * norm_row(p.norm).v[i];
+    counter_word(p.counter).n_done = 0u;
+}
+
 void main()
 {
     uint slab = gl_WorkGroupID.y * p.groups_x + gl_WorkGroupID.x, i = 0u;
     const uint col0 = gl_WorkGroupID.z * COLS;
     if (!GATED)
-        for (; i < 2u && slab >= p.slabs[i]; i++) slab -= p.slabs[i];
-    if (slab >= p.slabs[i]) return;
+        for (; i < 2u && slab >= slabs_of(i); i++) slab -= slabs_of(i);
+    if (slab >= slabs_of(i)) return;
     [[unroll]] for (uint l = 0u; l < 8u; l++) mine[l] = l == gl_LocalInvocationIndex ? 0xffffffffu : 0u;
     [[unroll]] for (uint r = 0u; r < GROUPS; r++) {
         const uint row = 8u * r + gl_LocalInvocationIndex;
@@ -157,7 +179,7 @@ void main()
     }
     if (GATED)
         [[unroll]] for (uint r = 0u; r < GROUPS * COLS; r++) sums[r] *= gate[r] / (1.0 + exp(-gate[r]));
-    const uvec2 y_address = uvec2(p.y_lo[i], p.y_hi[i]);
+    const uvec2 y_address = p.y[i];
     [[unroll]] for (uint r = 0u; r < GROUPS; r++) {
         const uint row = slab * 32u + 8u * r + gl_LocalInvocationIndex;
         [[unroll]] for (uint c = 0u; c < COLS; c++)
@@ -167,4 +189,5 @@ void main()
                 y_rows(y_address).v[at] = p.add != 0u ? y_rows(y_address).v[at] + y : y;
             }
     }
+    if (NORM_NEXT) norm_next();
 }

@@ -8,6 +8,7 @@
 #define PUSH_END } p;
 #define U32 uint
 #define F32 float
+#define ADDRESS64 uvec2
 #define WANT(op) defined(op)
 #else
 #include <stdint.h>
@@ -15,6 +16,7 @@
 #define PUSH_END };
 #define U32 uint32_t
 #define F32 float
+#define ADDRESS64 uint64_t
 #define PUSH_EMBED 1
 #define PUSH_RMS_NORM 1
 #define PUSH_MATMUL 1
@@ -23,6 +25,7 @@
 #define PUSH_QK_NORM_ROPE_KV 1
 #define PUSH_BIAS_ROPE_KV 1
 #define PUSH_ATTENTION 1
+#define PUSH_ROPE_ATTENTION 1
 #define PUSH_SWIGLU 1
 #define PUSH_PEAK 1
 #define PUSH_SAMPLE 1
@@ -62,10 +65,12 @@ PUSH_END
 
 #ifdef PUSH_SLICES
 PUSH_BEGIN(slices)
+    ADDRESS64 x;                       /* its first row */
+    ADDRESS64 weights[3], y[3];        /* of each matrix: this part of it; the part's first row in y's first line */
+    ADDRESS64 norm, normed, counter;   /* where y is normed, too: weights [n[0]]; output; a word that is 0 */
     U32 k, row_words, T, add, groups_x; /* as above */
-    U32 x_lo, x_hi;               /* address of x's first row */
-    U32 slabs[3], rows[3], n[3];  /* of each matrix: slabs and rows of this part of it; its y's stride. No matrix: 0 slabs */
-    U32 weights_lo[3], weights_hi[3], y_lo[3], y_hi[3]; /* addresses of the part, and of its first row in y's first line */
+    U32 rows[3], n[3];                 /* of each matrix: rows of this part; its y's stride. No matrix: 0 rows */
+    F32 eps;
 PUSH_END
 #endif
 
@@ -101,6 +106,15 @@ PUSH_BEGIN(attention)
     U32 g0; /* KV head at which the caches' window begins */
     U32 C;  /* positions a head of the caches */
     F32 scale;
+PUSH_END
+#endif
+
+#ifdef PUSH_ROPE_ATTENTION
+PUSH_BEGIN(rope_attention)
+    ADDRESS64 q, k, v, q_weight, k_weight, v_weight; /* norm weights or biases */
+    ADDRESS64 turns, keys, values, y;
+    U32 C;          /* positions a head of the caches */
+    F32 eps, scale; /* of the norm; of scores */
 PUSH_END
 #endif
 

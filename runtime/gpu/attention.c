@@ -1,9 +1,5 @@
 /* attention: the recorder of attention, and the windows in which kernels see a layer's caches. */
-#include "gpu.h"
-
-#include "../../shaders/push.h"
-
-#include <stdio.h>
+#include "recorders.h"
 
 enum pumice_status gpu_kv_window(const struct gpu_backend *g, const struct op *op, struct kv_window *w)
 {
@@ -49,7 +45,7 @@ fail:
 
 /* --- split: few tokens, the length shared by workgroups ------------------------------------------------------------------- */
 
-enum { SPLIT_ROWS = 8, N_COUNTERS = 4096 }; /* KV heads times blocks of rows: at most 1024 + 8 * 1024 / 4 */
+enum { SPLIT_ROWS = 8 };
 
 /* A lane owns 8 elements of a value. */
 static uint32_t split_lanes(const struct gpu_backend *g, uint32_t E)
@@ -92,11 +88,7 @@ static enum pumice_status split_buffers(struct gpu_backend *g, const struct op *
 {
     enum pumice_status st = PUMICE_OK;
     const uint64_t bytes = slice_bytes(op) * split_slices(g, op);
-    if (!g->counters.bytes) {
-        static const uint32_t zeros[N_COUNTERS];
-        TRY(memory_create(&g->memory, MEM_SCRATCH, sizeof zeros, "attention counters", &g->counters));
-        TRY(memory_write(&g->memory, g->counters, 0, zeros, sizeof zeros));
-    }
+    TRY(gpu_counters(g));
     for (uint32_t i = 0; i < g->n_parts; i++)
         if (g->parts[i].bytes >= bytes) {
             *parts = g->parts[i];
@@ -141,6 +133,39 @@ static enum pumice_status split(struct gpu_backend *g, struct recorder *r, const
     TRY(pipeline_get(&g->pipelines, name, 7, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
     TRY(recorder_dispatch(r, &d));
     if (!t->split_join) TRY(join(g, r, op, w, parts, slices));
+fail:
+    return st;
+}
+
+/* --- with RoPE: one token, on software drivers ------------------------------------------------------------------------------ */
+
+enum { ROPE_QUERIES = 1024 /* elements of a KV head's queries that its workgroup may own */ };
+
+bool gpu_rope_attention_suits(const struct gpu_backend *g, const struct op *op)
+{
+    const uint64_t lanes = g->tuning.lanes, most = g->device.physical.limits.max_storage_range;
+    return op->E % 32 == 0 && op->E % (4 * lanes) == 0 && op->H / op->G * op->E <= ROPE_QUERIES && op->kv.k.bytes <= most &&
+           op->kv.v.bytes <= most;
+}
+
+enum pumice_status gpu_rope_attention(struct gpu_backend *g, struct recorder *r, const struct op *rope, const struct op *op)
+{
+    enum pumice_status st = PUMICE_OK;
+    const bool norm = rope->kind == OP_QK_NORM_ROPE_KV, bias = !norm && rope->w;
+    const uint32_t spec[] = {g->tuning.lanes, op->E, op->H / op->G, rope->rope.neighbours, norm, bias};
+    struct buf turns = {0};
+    char name[64];
+    TRY(gpu_rope_table(g, op->E, &rope->rope, &turns));
+    struct rope_attention_push push = {.q = address_of(g, rope->x), .k = address_of(g, rope->y), .v = address_of(g, rope->z),
+                                       .turns = address_of(g, turns), .keys = address_of(g, op->kv.k), .values = address_of(g, op->kv.v),
+                                       .y = address_of(g, op->y), .C = op->kv.C, .eps = rope->eps, .scale = op->scale};
+    if (norm || bias) push.q_weight = address_of(g, rope->w->parts[0].buf), push.k_weight = address_of(g, rope->w2->parts[0].buf);
+    if (bias) push.v_weight = address_of(g, rope->w3->parts[0].buf);
+    struct dispatch d = {.bindings = {in(op->step), in(rope->x), in(rope->y), in(rope->z), out(op->kv.k), out(op->kv.v), out(op->y)},
+                         .push = &push, .groups = {op->G, 1, 1}}; /* all but the first are bound for their barriers alone */
+    kernel_name(name, sizeof name, "rope_attention", pumice_kv_name(op->kv.type), "");
+    TRY(pipeline_get(&g->pipelines, name, 7, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
+    TRY(recorder_dispatch(r, &d));
 fail:
     return st;
 }

@@ -18,7 +18,8 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
 {
     const uint32_t subgroup = MAX(4u, MIN(l->subgroup_size, 128u));
     const uint32_t lanes = subgroup < 8 ? 4 : subgroup < 16 ? 8 : 16; /* of software: one vector register */
-    const struct gpu_tuning software = {.name = "lane per row", .layout = {.rows = lanes, .vec = 2}, .lane_rows = true, .sliced = l->loads_once && lanes == SLICES_LANES, .lanes = lanes,
+    const struct gpu_tuning software = {.name = "lane per row", .layout = {.rows = lanes, .vec = 2}, .lane_rows = true, .sliced = l->loads_once && lanes == SLICES_LANES,
+                                        .pairs = l->loads_once && lanes == SLICES_LANES, .lanes = lanes,
                                         .rows = 4, .max_cols = 8, .norm_lanes = lanes, .head_lanes = lanes,
                                         .attention_lanes = lanes, .sample_lanes = 64, .sample_items = 16,
                                         .shared_reduce = !l->subgroup_arithmetic, .split_slices = 4, .split_lanes = 16,
@@ -79,7 +80,7 @@ static bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu
             t->by_address = l->buffer_address; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){.rows = 8, .vec = 2}; t->max_rows = 16;
             t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 8: t->name = "slices"; t->lane_rows = true; t->sliced = l->buffer_address; t->layout = (struct layout){.rows = 8, .vec = 2}; t->lanes = 8;
+    case 8: t->name = "slices"; t->lane_rows = true; t->sliced = t->pairs = l->buffer_address; t->layout = (struct layout){.rows = 8, .vec = 2}; t->lanes = 8;
             t->max_cols = 3; t->split_slices = t->tile_from = 0; return true;
     case 9: t->name = "half"; t->matmul_from = 2; t->family = MATMUL_HALF; t->max_rows = TILE_LARGEST; return true;
     case 10: t->name = "half 16 rows"; t->matmul_from = 2; t->family = MATMUL_HALF; t->max_rows = 16; t->layout = (struct layout){.rows = 8, .vec = 2};
@@ -104,7 +105,8 @@ static struct gpu_tuning within(const struct device_limits *l, struct gpu_tuning
     t.sample_items = (slice + t.sample_lanes - 1) / t.sample_lanes;
     t.shared_reduce |= !l->subgroup_arithmetic;
     t.by_address &= l->buffer_address;
-    t.sliced &= l->buffer_address;
+    t.sliced &= l->buffer_address && l->subgroup_arithmetic;
+    t.pairs &= l->buffer_address && l->subgroup_arithmetic;
     return t;
 }
 
@@ -189,13 +191,36 @@ static enum pumice_status keep_op(struct gpu_plan *plan, const struct op *op)
     return PUMICE_OK;
 }
 
+static enum pumice_status record_kept(struct gpu_plan *plan)
+{
+    enum pumice_status st = PUMICE_OK;
+    if (!plan->keeps) return PUMICE_OK;
+    plan->keeps = false;
+    TRY(keep_op(plan, &plan->kept));
+    TRY(gpu_record(gpu_of(plan->base.backend), &plan->recorder, &plan->kept));
+fail:
+    return st;
+}
+
 static enum pumice_status record(struct plan *p, const struct op *op)
 {
     enum pumice_status st = PUMICE_OK;
     struct gpu_plan *plan = (struct gpu_plan *)p;
-    if (!gpu_fuses(gpu_of(p->backend), op)) return op_expand(p, op);
+    struct gpu_backend *g = gpu_of(p->backend);
+    if (!gpu_fuses(g, op)) return op_expand(p, op);
+    if (plan->keeps && gpu_pairs(g, &plan->kept, op)) {
+        plan->keeps = false;
+        TRY(keep_op(plan, &plan->kept));
+        TRY(keep_op(plan, op));
+        TRY(gpu_record_pair(g, &plan->recorder, &plan->kept, op));
+        return PUMICE_OK;
+    }
+    TRY(record_kept(plan));
+    plan->keeps = gpu_may_pair(g, op);
+    plan->kept = *op;
+    if (plan->keeps) return PUMICE_OK;
     TRY(keep_op(plan, op));
-    TRY(gpu_record(gpu_of(p->backend), &plan->recorder, op));
+    TRY(gpu_record(g, &plan->recorder, op));
 fail:
     return st;
 }
@@ -204,6 +229,7 @@ static enum pumice_status plan_end(struct plan *p)
 {
     enum pumice_status st = PUMICE_OK;
     struct gpu_plan *plan = (struct gpu_plan *)p;
+    TRY(record_kept(plan));
     TRY(recorder_finish(&plan->recorder));
     if (plan->recorder.n_queries) {
         plan->ticks = mem_calloc(plan->recorder.n_queries, sizeof *plan->ticks);

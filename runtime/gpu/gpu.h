@@ -24,6 +24,7 @@ struct gpu_tuning {
     bool dot_one;           /* matvec: one token by packed dot products, its activations rounded to 8 bits */
     bool fold_norm;         /* matvec: RMSNorm inside, not a step of its own */
     bool fuse_gate;         /* matvec: gate, up and SwiGLU in one kernel */
+    bool pairs;             /* one token: neighbouring ops together, where pairs.c has a way */
     bool shared_reduce;     /* reductions through shared memory */
     uint32_t norm_lanes, head_lanes, attention_lanes;
     uint32_t split_slices;  /* attention of few tokens: workgroups that share the length; 0 = never shared */
@@ -51,7 +52,8 @@ struct rope_table {
     struct buf buf;
 };
 
-enum { GPU_MAX_ROPE = 16, GPU_MAX_PARTS = 16, GPU_SPLIT_TOKENS = 8 };
+/* Counters: KV heads times blocks of rows: at most 1024 + 8 * 1024 / 4. */
+enum { GPU_MAX_ROPE = 16, GPU_MAX_PARTS = 16, GPU_SPLIT_TOKENS = 8, GPU_COUNTERS = 4096 };
 
 struct gpu_backend {
     struct backend base;
@@ -62,7 +64,8 @@ struct gpu_backend {
     bool tuned; /* the automatic choice was measured on this device (tune.c) */
     struct rope_table ropes[GPU_MAX_ROPE];
     uint32_t n_ropes;
-    struct buf parts[GPU_MAX_PARTS], counters; /* of split attention */
+    struct buf parts[GPU_MAX_PARTS]; /* of split attention */
+    struct buf counters;             /* [GPU_COUNTERS] words of workgroups that have finished; 0 between dispatches */
     uint32_t n_parts;
     struct arena arena;
     bool perf;
@@ -75,11 +78,17 @@ struct gpu_plan {
     char name[32];
     struct op *ops; /* kept for perf: kind and bytes */
     uint32_t n_ops, ops_capacity;
+    struct op kept; /* not recorded yet: the next may go with it */
+    bool keeps;
     uint64_t *ticks;
 };
 
 /* One recorder an op (ops.c): dispatches for one call that gpu_fuses. */
 enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const struct op *op);
+/* pairs.c: whether op may be the first of two that are recorded together; whether a and b, behind each other, are. */
+bool gpu_may_pair(const struct gpu_backend *g, const struct op *op);
+bool gpu_pairs(const struct gpu_backend *g, const struct op *a, const struct op *b);
+enum pumice_status gpu_record_pair(struct gpu_backend *g, struct recorder *r, const struct op *a, const struct op *b);
 /* KV heads g0 .. g0 + n_g - 1 of an op's caches, as many as a binding holds (attention.c). Set g0 before. Fails UNSUPPORTED
  * when it does not hold one. */
 struct kv_window {

@@ -79,35 +79,39 @@ struct piece {
     struct buf y;
 };
 
-/* gated: pieces are gate and up. */
+/* gated: pieces are gate and up. next: NULL, or the op whose norm is made of y, which the only piece gives as a whole. */
 static enum pumice_status slices_dispatch(struct gpu_backend *g, struct recorder *r, const struct op *op, struct buf x,
-                                          const struct piece *pieces, uint32_t n, bool gated)
+                                          const struct piece *pieces, uint32_t n, bool gated, const struct op *next)
 {
     enum pumice_status st = PUMICE_OK;
     const struct weight *w = pieces[0].w;
     const uint32_t cols = columns(&g->tuning, op->T);
-    const uint32_t spec[] = {SLICES_LANES, LAYOUT_SLAB_ROWS, 1, 0, 0, cols, gated};
-    const VkDeviceAddress x_at = address_of(g, x) + 4ull * op->x_row * w->k;
-    struct slices_push push = {.k = w->k, .row_words = (uint32_t)layout_row_words(w->type, w->k), .T = op->T, .add = op->add,
-                               .x_lo = (uint32_t)x_at, .x_hi = (uint32_t)(x_at >> 32)};
+    const uint32_t spec[] = {SLICES_LANES, LAYOUT_SLAB_ROWS, 1, cols, gated, next != NULL};
+    struct slices_push push = {.x = address_of(g, x) + 4ull * op->x_row * w->k, .k = w->k,
+                               .row_words = (uint32_t)layout_row_words(w->type, w->k), .T = op->T, .add = op->add};
     struct dispatch d = {.bindings = {in(x)}, .push = &push};
     uint32_t slabs = 0;
     char name[64];
     for (uint32_t i = 0; i < n; i++) {
         const struct weight_part *part = pieces[i].part;
-        const VkDeviceAddress at = address_of(g, part->buf), y_at = address_of(g, pieces[i].y) + 4ull * part->row0;
         push.rows[i] = part->n;
-        push.slabs[i] = groups(part->n, LAYOUT_SLAB_ROWS);
         push.n[i] = pieces[i].w->n;
-        push.weights_lo[i] = (uint32_t)at;
-        push.weights_hi[i] = (uint32_t)(at >> 32);
-        push.y_lo[i] = (uint32_t)y_at;
-        push.y_hi[i] = (uint32_t)(y_at >> 32);
-        if (i == 0 || !gated) slabs += push.slabs[i];
+        push.weights[i] = address_of(g, part->buf);
+        push.y[i] = address_of(g, pieces[i].y) + 4ull * part->row0;
+        if (i == 0 || !gated) slabs += groups(part->n, LAYOUT_SLAB_ROWS);
         d.bindings[1 + 2 * i] = in(part->buf); /* for the barriers; the kernel has their addresses */
         d.bindings[2 + 2 * i] = out(pieces[i].y);
     }
     for (uint32_t i = 1 + 2 * n; i < 1 + 2 * SLICES_PIECES; i++) d.bindings[i] = in(x); /* one pipeline for any number of pieces */
+    if (next) {
+        TRY(gpu_counters(g));
+        push.norm = address_of(g, next->norm->parts[0].buf);
+        push.normed = address_of(g, next->normed);
+        push.counter = address_of(g, g->counters);
+        push.eps = next->eps;
+        d.bindings[3] = out(next->normed);
+        d.bindings[4] = out(g->counters);
+    }
     kernel_name(name, sizeof name, "matvec_slices", layout_suffix(w->type), "");
     grid(g, slabs, &push.groups_x, &d.groups[1]);
     d.groups[0] = push.groups_x;
@@ -128,12 +132,12 @@ static enum pumice_status slices(struct gpu_backend *g, struct recorder *r, cons
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t j = 0; j < all[i].w->n_parts; j++) {
             if (n_pieces == SLICES_PIECES || (n_pieces && pieces[0].w->type != all[i].w->type)) {
-                TRY(slices_dispatch(g, r, op, x, pieces, n_pieces, false));
+                TRY(slices_dispatch(g, r, op, x, pieces, n_pieces, false, NULL));
                 n_pieces = 0;
             }
             pieces[n_pieces++] = (struct piece){all[i].w, &all[i].w->parts[j], all[i].y};
         }
-    if (n_pieces) TRY(slices_dispatch(g, r, op, x, pieces, n_pieces, false));
+    if (n_pieces) TRY(slices_dispatch(g, r, op, x, pieces, n_pieces, false, NULL));
 fail:
     return st;
 }
@@ -143,7 +147,7 @@ static enum pumice_status slices_gated(struct gpu_backend *g, struct recorder *r
     enum pumice_status st = PUMICE_OK;
     for (uint32_t i = 0; i < op->w->n_parts; i++) {
         const struct piece pieces[] = {{op->w, &op->w->parts[i], op->y}, {op->w2, &op->w2->parts[i], op->y}};
-        TRY(slices_dispatch(g, r, op, x, pieces, 2, true));
+        TRY(slices_dispatch(g, r, op, x, pieces, 2, true, NULL));
     }
 fail:
     return st;
@@ -220,10 +224,13 @@ static enum pumice_status norm_first(struct gpu_backend *g, struct recorder *r, 
     return gpu_rms_norm(g, r, &norm);
 }
 
-enum pumice_status gpu_norm_matvecs(struct gpu_backend *g, struct recorder *r, const struct op *op)
+bool gpu_matvec_norms_first(const struct gpu_backend *g, const struct op *op) { return !g->tuning.fold_norm || sliced(op->w); }
+
+/* done: normed is there. */
+static enum pumice_status norm_matvecs(struct gpu_backend *g, struct recorder *r, const struct op *op, bool done)
 {
     enum pumice_status st = PUMICE_OK;
-    const bool fold = g->tuning.fold_norm && !sliced(op->w);
+    const bool fold = !gpu_matvec_norms_first(g, op);
     const struct buf x = fold ? op->x : op->normed;
     const struct weight *norm = fold ? op->norm : NULL;
     const struct matvec all[] = {{.w = op->w, .norm = norm, .x = x, .y = op->y},
@@ -231,21 +238,47 @@ enum pumice_status gpu_norm_matvecs(struct gpu_backend *g, struct recorder *r, c
                                  {.w = op->w3, .norm = norm, .x = x, .y = op->y3}};
     uint32_t n = 0, n_sliced = 0;
     while (n < COUNT_OF(all) && all[n].w) n_sliced += sliced(all[n++].w);
-    if (!fold) TRY(norm_first(g, r, op));
+    if (!fold && !done) TRY(norm_first(g, r, op));
     if (n_sliced == n) return slices(g, r, op, x, all, n);
     for (uint32_t i = 0; i < n; i++) TRY(matvec(g, r, op, &all[i]));
 fail:
     return st;
 }
 
-enum pumice_status gpu_norm_gate_up(struct gpu_backend *g, struct recorder *r, const struct op *op)
+static enum pumice_status norm_gate_up(struct gpu_backend *g, struct recorder *r, const struct op *op, bool done)
 {
     enum pumice_status st = PUMICE_OK;
-    const bool fold = g->tuning.fold_norm && !sliced(op->w);
-    if (!fold) TRY(norm_first(g, r, op));
+    const bool fold = !gpu_matvec_norms_first(g, op);
+    if (!fold && !done) TRY(norm_first(g, r, op));
     if (sliced(op->w)) return slices_gated(g, r, op, op->normed);
     TRY(matvec(g, r, op, &(struct matvec){.w = op->w, .up = op->w2, .norm = fold ? op->norm : NULL,
                                           .x = fold ? op->x : op->normed, .y = op->y}));
 fail:
     return st;
+}
+
+enum pumice_status gpu_norm_matvecs(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    return norm_matvecs(g, r, op, false);
+}
+
+enum pumice_status gpu_norm_gate_up(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    return norm_gate_up(g, r, op, false);
+}
+
+enum pumice_status gpu_normed_matvecs(struct gpu_backend *g, struct recorder *r, const struct op *op)
+{
+    return op->kind == OP_NORM_GATE_UP ? norm_gate_up(g, r, op, true) : norm_matvecs(g, r, op, true);
+}
+
+bool gpu_matvec_can_norm(const struct gpu_backend *g, const struct weight *w)
+{
+    return sliced(w) && w->n_parts == 1 && gpu_matvec_suits(g, 1);
+}
+
+enum pumice_status gpu_matvec_then_norm(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct op *next)
+{
+    const struct piece all = {op->w, &op->w->parts[0], op->y};
+    return slices_dispatch(g, r, op, op->x, &all, 1, false, next);
 }

@@ -45,7 +45,7 @@ static enum pumice_status matmul(struct gpu_backend *g, struct recorder *r, cons
 }
 
 /* base^(-2i/E) / factors[i] / 2 pi turns a position, as 64-bit fractions, high word first. */
-static enum pumice_status rope_table(struct gpu_backend *g, uint32_t E, const struct rope *rope, struct buf *out_buf)
+enum pumice_status gpu_rope_table(struct gpu_backend *g, uint32_t E, const struct rope *rope, struct buf *out_buf)
 {
     enum pumice_status st = PUMICE_OK;
     const uint64_t factors = rope->factors ? hash_bytes(rope->factors, E / 2 * sizeof *rope->factors, 0) : 0;
@@ -76,11 +76,22 @@ fail:
     return st;
 }
 
+enum pumice_status gpu_counters(struct gpu_backend *g)
+{
+    enum pumice_status st = PUMICE_OK;
+    static const uint32_t zeros[GPU_COUNTERS];
+    if (g->counters.bytes) return PUMICE_OK;
+    TRY(memory_create(&g->memory, MEM_SCRATCH, sizeof zeros, "counters", &g->counters));
+    TRY(memory_write(&g->memory, g->counters, 0, zeros, sizeof zeros));
+fail:
+    return st;
+}
+
 static enum pumice_status qk_norm_rope_kv(struct gpu_backend *g, struct recorder *r, const struct op *op)
 {
     enum pumice_status st = PUMICE_OK;
     struct buf turns = {0};
-    TRY(rope_table(g, op->E, &op->rope, &turns));
+    TRY(gpu_rope_table(g, op->E, &op->rope, &turns));
     const uint32_t spec[] = {g->tuning.head_lanes, op->E, op->rope.neighbours};
     char name[64];
     kernel_name(name, sizeof name, "qk_norm_rope_kv", pumice_kv_name(op->kv.type), g->tuning.shared_reduce ? "_shared" : "");
@@ -103,7 +114,7 @@ static enum pumice_status bias_rope_kv(struct gpu_backend *g, struct recorder *r
 {
     enum pumice_status st = PUMICE_OK;
     struct buf turns = {0};
-    TRY(rope_table(g, op->E, &op->rope, &turns));
+    TRY(gpu_rope_table(g, op->E, &op->rope, &turns));
     const bool bias = op->w && op->w2 && op->w3;
     const uint32_t spec[] = {g->tuning.head_lanes, op->E, op->rope.neighbours, bias};
     char name[64];
