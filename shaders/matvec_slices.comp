@@ -53,6 +53,7 @@ uvec2 plane1_address;
 float sums[GROUPS * COLS];
 uvec4 head[GROUPS];
 uint mine[8]; // all bits where the lane is that one
+float one;     // 1 in a way that the compiler cannot see: sums that are the same for all lanes it takes apart, with loads of their own
 float ratio[GROUPS]; // of the second digit, where it stands, to the first
 
 uint slab_word(uint base, uint w)
@@ -90,7 +91,7 @@ void add_block(uint b)
         [[unroll]] for (uint turn = 0u; turn < 16u / SPAN; turn++) {
             const uint j0 = 16u * h + turn * SPAN;
             [[unroll]] for (uint c = 0u; c < COLS; c++)
-                [[unroll]] for (uint i = 0u; i < SPAN; i++) x_sum[c][i % 4u] += x_of(c, b, j0 + i);
+                [[unroll]] for (uint i = 0u; i < SPAN; i++) x_sum[c][i % 4u] = fma(x_of(c, b, j0 + i), one, x_sum[c][i % 4u]);
             [[unroll]] for (uint r = 0u; r < GROUPS; r++)
                 [[unroll]] for (uint i = 0u; i < SPAN; i++) {
                     const uint j = j0 + i;
@@ -167,6 +168,7 @@ void main()
     if (!GATED)
         for (; i < 2u && slab >= slabs_of(i); i++) slab -= slabs_of(i);
     if (slab >= slabs_of(i)) return;
+    one = digit_scale(0u, gl_LocalInvocationIndex) * float(1u << digit_shift(0u, gl_LocalInvocationIndex));
     [[unroll]] for (uint l = 0u; l < 8u; l++) mine[l] = l == gl_LocalInvocationIndex ? 0xffffffffu : 0u;
     [[unroll]] for (uint r = 0u; r < GROUPS; r++) {
         const uint row = 8u * r + gl_LocalInvocationIndex;
