@@ -1,8 +1,6 @@
 /* forward: MODEL.md 3 in the same order and with the same letters. The architectures differ in one line, 3.3. */
 #include "forward.h"
 
-#include <math.h>
-
 /* 3.3: what happens to q, k and v between their projections and attention. */
 static enum pumice_status rope(struct plan *p, const struct hparams *h, const struct layer_weights *w, const char *label,
                                const struct activations *a, const struct kv_layer *kv, uint32_t T)
@@ -25,12 +23,11 @@ static enum pumice_status layer(struct plan *p, const struct hparams *h, const s
                                 uint32_t T)
 {
     enum pumice_status st = PUMICE_OK;
-    const float scale = 1.0f / sqrtf((float)h->E);
     const struct product qkv[] = {{&w->q, a->q}, {&w->k, a->k}, {&w->v, a->v}};
 
     TRY(op_norm_matmuls(p, l->qkv, a->x, 0, &w->attn_norm, h->eps, a->normed, qkv, 3, T));
     TRY(rope(p, h, w, l->rope, a, kv, T));
-    TRY(op_attention(p, l->attention, a->step, a->q, kv, a->attention, T, h->H, h->G, h->E, scale));
+    TRY(op_attention(p, l->attention, a->step, a->q, kv, a->attention, T, h->H, h->G, h->E, h->attention_scale));
     TRY(op_matmul(p, l->o, a->attention, 0, &w->o, a->x, T, true));
     TRY(op_norm_gate_up(p, l->gate_up, a->x, &w->ffn_norm, h->eps, a->normed, &w->gate, &w->up, a->gate, a->up, T));
     TRY(op_matmul(p, l->down, a->gate, 0, &w->down, a->x, T, true));

@@ -189,41 +189,73 @@ static enum pumice_status bind_tensor(const struct pumice_model *m, const char *
     return PUMICE_OK;
 }
 
-/* The factors of RoPE: those of `linear` scaling, and for llama the tensor rope_freqs.weight (Llama 3). */
+/* Pairs that turn beta times or less in the original context come from this one on. Source: MODEL.md 3.3. */
+static double yarn_pair(const struct hparams *h, double context, double beta)
+{
+    return h->E * log(context / (beta * 6.283185307179586476925)) / (2 * log((double)h->rope.base));
+}
+
+/* What YaRN multiplies the factors by, and the scale of scores that goes with it. */
+static enum pumice_status read_yarn(struct pumice_model *m, float *factors)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct hparams *h = &m->h;
+    float s = 0, fast = 0, slow = 0, own = 0, mix = 0;
+    uint32_t context = 0;
+    TRY(read_float(&m->gguf, key_of(m, "rope.scaling.factor").z, 1, 1e6, 0, &s));
+    TRY(read_u32(&m->gguf, key_of(m, "rope.scaling.original_context_length").z, 1, UINT32_MAX, h->n_context, &context));
+    TRY(read_float(&m->gguf, key_of(m, "rope.scaling.yarn_beta_fast").z, 1e-6, 1e6, 32, &fast));
+    TRY(read_float(&m->gguf, key_of(m, "rope.scaling.yarn_beta_slow").z, 1e-6, 1e6, 1, &slow));
+    TRY(read_float(&m->gguf, key_of(m, "rope.scaling.yarn_ext_factor").z, 0, 1, 1, &mix));
+    TRY(read_float(&m->gguf, key_of(m, "rope.scaling.attn_factor").z, 1e-6, 1e6, 1, &own));
+    const double low = fmax(0, floor(yarn_pair(h, context, (double)fast)));
+    const double high = fmin(h->E - 1, ceil(yarn_pair(h, context, (double)slow)));
+    const double grown = mix > 0 ? (1 + 0.1 * log((double)s)) * (double)own : (double)own; /* q and k, both */
+    for (uint32_t i = 0; i < h->E / 2; i++) {
+        const double kept = (double)mix * (1 - fmin(1, fmax(0, (i - low) / fmax(0.001, high - low))));
+        factors[i] = (float)(1 / ((1 - kept) / (double)s + kept));
+    }
+    h->attention_scale = (float)(grown * grown / sqrt(h->E));
+fail:
+    return st;
+}
+
+/* The factors of RoPE: those of scaling, and for llama the tensor rope_freqs.weight (Llama 3); and the scale of scores. */
 static enum pumice_status read_factors(struct pumice_model *m)
 {
+    enum pumice_status st = PUMICE_OK;
     struct hparams *h = &m->h;
     const struct key type_key = key_of(m, "rope.scaling.type");
     struct key factor_key = key_of(m, "rope.scaling.factor");
     const uint32_t n = h->E / 2;
     struct str type = STR("linear"); /* of a file that has a factor only */
     float scale = 1;
+    h->attention_scale = 1.0f / sqrtf((float)h->E);
     (void)gguf_string(&m->gguf, type_key.z, &type);
-    if (!str_eqz(type, "none") && !str_eqz(type, "linear"))
-        return err_set(PUMICE_UNSUPPORTED, "RoPE scaling `%s` is not supported (%s); use a file whose scaling is none or linear",
+    const bool yarn = str_eqz(type, "yarn"), linear = str_eqz(type, "linear");
+    if (!yarn && !linear && !str_eqz(type, "none"))
+        return err_set(PUMICE_UNSUPPORTED, "RoPE scaling `%s` is not supported (%s); use a file whose scaling is none, linear or yarn",
                        show(type).text, type_key.z);
     if (!gguf_find(&m->gguf, factor_key.z)) factor_key = key_of(m, "rope.scale_linear"); /* of files from 2023 */
-    if (str_eqz(type, "linear") && gguf_find(&m->gguf, factor_key.z)) {
-        const enum pumice_status st = read_float(&m->gguf, factor_key.z, 1e-6, 1e6, 0, &scale);
-        if (st != PUMICE_OK) return st;
-    }
+    if (linear && gguf_find(&m->gguf, factor_key.z)) TRY(read_float(&m->gguf, factor_key.z, 1e-6, 1e6, 0, &scale));
     const struct gguf_tensor *freqs = traits(m)->rope_freqs ? gguf_find_tensor(&m->gguf, "rope_freqs.weight") : NULL;
-    if (!freqs && scale == 1) return PUMICE_OK;
-    float *factors = arena_alloc(&m->arena, n, sizeof *factors);
-    if (!factors) return err_memory("the RoPE factors", n * sizeof *factors);
-    for (uint32_t i = 0; i < n; i++) factors[i] = 1;
+    if (!freqs && scale == 1 && !yarn) return PUMICE_OK;
+    float *factors = arena_alloc(&m->arena, n, sizeof *factors), *more = arena_alloc(&m->arena, n, sizeof *more);
+    if (!factors || !more) return err_memory("the RoPE factors", n * sizeof *factors);
+    for (uint32_t i = 0; i < n; i++) factors[i] = 1, more[i] = scale;
+    if (yarn) TRY(read_yarn(m, more));
     if (freqs) {
-        const enum pumice_status st = bind_tensor(m, "rope_freqs.weight", 0, n, &freqs);
-        if (st != PUMICE_OK) return st;
+        TRY(bind_tensor(m, "rope_freqs.weight", 0, n, &freqs));
         quant_dequantize_row(freqs->type, freqs->data, factors, n);
     }
     for (uint32_t i = 0; i < n; i++) {
         if (!(factors[i] >= 1e-6f && factors[i] <= 1e6f))
             return err_set(PUMICE_FORMAT, "tensor rope_freqs.weight: element %u is %g; %s", i, (double)factors[i], damaged);
-        factors[i] *= scale;
+        factors[i] *= more[i];
     }
     h->rope.factors = factors;
-    return PUMICE_OK;
+fail:
+    return st;
 }
 
 static enum pumice_status bind_layer(const struct pumice_model *m, uint32_t i, struct layer_tensors *l)

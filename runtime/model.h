@@ -17,7 +17,8 @@ struct hparams {
     enum arch arch;
     uint32_t n_layers, D, H, G, E, F, V, n_context;
     float eps;
-    struct rope rope; /* its factors are the model's */
+    struct rope rope;      /* its factors are the model's */
+    float attention_scale; /* of scores */
 };
 
 struct layer_tensors {

@@ -272,9 +272,15 @@ enum pumice_status backend_create(const struct backend_options *options, struct 
 
 /* --- kernel table (selftest.c) -------------------------------------------------------------------------------- */
 
-/* Runs the rows on `tested` against the CPU reference; see pumice_selftest. Of variants other than the automatic one every
- * stride-th row, beginning one earlier in each: stride 2 is all rows in any two neighbours. 1: all. */
-enum pumice_status kernel_table_run(struct backend *tested, const char *only, uint32_t stride, uint64_t seed,
+/* Which rows of the table to run. */
+struct kernel_filter {
+    const char *only;          /* those with it in their names; NULL: all */
+    uint32_t stride;           /* of variants other than the automatic one every stride-th row, beginning one earlier in each: 2 is
+                                * all rows in any two neighbours; 1: all */
+    uint32_t part, parts;      /* variants whose number % parts is part */
+};
+/* Runs the rows on `tested` against the CPU reference; see pumice_selftest. */
+enum pumice_status kernel_table_run(struct backend *tested, const struct kernel_filter *filter, uint64_t seed,
                                     void (*report)(void *user, const struct pumice_selftest_row *row), void *user,
                                     size_t *n_rows, size_t *n_wrong);
 

@@ -115,7 +115,7 @@ static bool can_run(const struct backend *b, const struct kernel_row *row)
     return row->arithmetic == ARITHMETIC_F32 || (b->calls->has_arithmetic && b->calls->has_arithmetic(b, row->arithmetic));
 }
 
-enum pumice_status kernel_table_run(struct backend *tested, const char *only, uint32_t stride, uint64_t seed,
+enum pumice_status kernel_table_run(struct backend *tested, const struct kernel_filter *filter, uint64_t seed,
                                     void (*report)(void *user, const struct pumice_selftest_row *row), void *user,
                                     size_t *n_rows, size_t *n_wrong)
 {
@@ -127,11 +127,12 @@ enum pumice_status kernel_table_run(struct backend *tested, const char *only, ui
     for (uint32_t v = 0;; v++) {
         const char *variant = tested->calls->variant ? tested->calls->variant(tested, v) : v == 0 ? "plain" : NULL;
         if (!variant) break;
+        if (v % filter->parts != filter->part) continue;
         for (size_t i = 0; i < COUNT_OF(table); i++) {
             struct pumice_selftest_row row = {0};
-            if (v > 0 && (i + v) % stride != 0) continue;
+            if (v > 0 && (i + v) % filter->stride != 0) continue;
             kernel_name(&table[i], variant, row.name, sizeof row.name);
-            if ((only && !strstr(row.name, only)) || !can_run(tested, &table[i])) continue;
+            if ((filter->only && !strstr(row.name, filter->only)) || !can_run(tested, &table[i])) continue;
             rig.random = seed + i * 1000003;
             TRY(kernel_run_row(&rig, &table[i], &row));
             (*n_rows)++;
@@ -194,7 +195,7 @@ enum pumice_status pumice_selftest(const struct pumice_engine_params *params, co
                                             .validate = params && params->validate};
     *n_rows = *n_wrong = 0;
     TRY(backend_create(&options, &tested));
-    TRY(kernel_table_run(tested, only, 1, seed, report, user, n_rows, n_wrong));
+    TRY(kernel_table_run(tested, &(struct kernel_filter){only, 1, 0, 1}, seed, report, user, n_rows, n_wrong));
 fail:
     if (tested) tested->calls->destroy(tested);
     return st;

@@ -1,7 +1,8 @@
 /* test_kernels: the rows of the kernel table on the software Vulkan driver (or PUMICE_TEST_DEVICE), with the validation layers
  * on where they are installed: all in the automatic variant, every second one in each of the others (what takes the time is
  * the driver's compiler), odd and even in turn; with a name, or with -a, all in all. Prints what fails; -v prints all rows.
- * usage: test_kernels [-v] [-a] [part of a name [seed]] */
+ * -p N of 2 runs the variants with even (0) or odd (1) numbers, so that two processors can share them.
+ * usage: test_kernels [-v] [-a | -p N] [part of a name [seed]] */
 #include "ops.h"
 
 #include <stdio.h>
@@ -27,12 +28,16 @@ static void on_row(void *user, const struct pumice_selftest_row *row)
 int main(int argc, char **argv)
 {
     int arg = 1;
-    uint32_t stride = 2;
+    struct kernel_filter filter = {.stride = 2, .parts = 1};
     struct backend *b = NULL;
     if (arg < argc && strcmp(argv[arg], "-v") == 0) verbose = true, arg++;
-    if (arg < argc && strcmp(argv[arg], "-a") == 0) stride = 1, arg++;
-    if (arg < argc) stride = 1;
-    const char *only = arg < argc ? argv[arg++] : NULL;
+    if (arg < argc && strcmp(argv[arg], "-a") == 0) filter.stride = 1, arg++;
+    if (arg + 1 < argc && strcmp(argv[arg], "-p") == 0) {
+        filter.part = (uint32_t)strtoul(argv[arg + 1], NULL, 10) % 2;
+        filter.parts = 2;
+        arg += 2;
+    }
+    if (arg < argc) filter.only = argv[arg++], filter.stride = 1;
     const char *device = getenv("PUMICE_TEST_DEVICE");
     const uint64_t seed = arg < argc ? strtoull(argv[arg], NULL, 10) : 1;
     size_t n_rows = 0, n_wrong = 0;
@@ -44,7 +49,7 @@ int main(int argc, char **argv)
     const struct backend_options options = {.device = device ? device : "software", .validate = validate};
     pumice_log_to(on_log, NULL);
     enum pumice_status st = gpu_backend_create(&options, &b);
-    if (st == PUMICE_OK) st = kernel_table_run(b, only, stride, seed, on_row, NULL, &n_rows, &n_wrong);
+    if (st == PUMICE_OK) st = kernel_table_run(b, &filter, seed, on_row, NULL, &n_rows, &n_wrong);
     if (b) b->calls->destroy(b);
     if (st != PUMICE_OK) {
         printf("FAIL: %s\n", pumice_error());

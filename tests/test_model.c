@@ -1,5 +1,5 @@
 /* test_model: model, forward, engine and session on the CPU back ends.
- * usage: test_model VECTORS_DIR | test_model --dump ARCHITECTURE FILE (the model behind the vectors, for reference.py) */
+ * usage: test_model VECTORS_DIR | test_model --dump NAME FILE (the model behind NAME_logits.txt, for reference.py) */
 #include "check.h"
 #include "engine.h"
 #include "quant.h"
@@ -52,21 +52,40 @@ static double nmse(const float *a, const double *b, uint32_t n)
 /* --- against the numpy implementation --------------------------------------------------------------------------------- */
 
 /* Nothing equals anything else: H*E != D, three layers, an output head of its own. */
-static enum pumice_status vector_model(struct arena *a, const void **data, size_t *bytes)
+/* The place right after a length-prefixed string in the file's head. */
+static uint8_t *after_string(uint8_t *data, size_t bytes, const char *name)
 {
-    const struct hparams h = {.arch = rig_arch, .n_layers = 3, .D = 96, .H = 6, .G = 2, .E = 32, .F = 160, .V = 300, .n_context = 64,
-                              .eps = 1e-5f, .rope = {.base = 5000}};
-    return tiny_model_make(a, GGUF_T_F32, 42, &h, false, data, bytes);
+    const uint64_t n = strlen(name);
+    for (size_t i = 0; i + 8 + n < bytes; i++)
+        if (memcmp(data + i, &n, 8) == 0 && memcmp(data + i + 8, name, n) == 0) return data + i + 8 + n;
+    CHECK(false, "%s is not in the file", name);
+    return NULL;
 }
 
-static int dump(const char *arch, const char *path)
+/* "yarn": qwen3 with that RoPE scaling. */
+static enum pumice_status vector_model(const char *name, struct arena *a, const void **data, size_t *bytes)
 {
+    enum pumice_status st = PUMICE_OK;
+    rig_arch = ARCH_QWEN3;
     for (size_t i = 0; i < COUNT_OF(rig_arch_names); i++)
-        if (strcmp(arch, rig_arch_names[i]) == 0) rig_arch = (enum arch)i;
+        if (strcmp(name, rig_arch_names[i]) == 0) rig_arch = (enum arch)i;
+    const struct hparams h = {.arch = rig_arch, .n_layers = 3, .D = 96, .H = 6, .G = 2, .E = 32, .F = 160, .V = 300, .n_context = 64,
+                              .eps = 1e-5f, .rope = {.base = 5000}};
+    TRY(tiny_model_make(a, GGUF_T_F32, 42, &h, false, data, bytes));
+    if (strcmp(name, "yarn") == 0) {
+        uint8_t *type = after_string((uint8_t *)(uintptr_t)*data, *bytes, "qwen3.rope.scaling.type");
+        if (type) memcpy(type + 12, name, 4); /* after value type and length; was "none" */
+    }
+fail:
+    return st;
+}
+
+static int dump(const char *name, const char *path)
+{
     struct arena a = {0};
     const void *data;
     size_t bytes;
-    enum pumice_status st = vector_model(&a, &data, &bytes);
+    enum pumice_status st = vector_model(name, &a, &data, &bytes);
     if (st == PUMICE_OK) st = platform_write_atomic(path, data, bytes);
     if (st != PUMICE_OK) fprintf(stderr, "%s\n", pumice_error());
     arena_fini(&a);
@@ -87,7 +106,7 @@ static void check_prefixes(FILE *f, struct pumice_session *s, const int32_t *ids
     CHECK(n_prefixes == 4, "%u prefixes", n_prefixes);
 }
 
-static void test_vectors(const char *dir, const char *device)
+static void test_vectors(const char *dir, const char *name, const char *device)
 {
     struct rig r = {0};
     const void *data;
@@ -95,13 +114,13 @@ static void test_vectors(const char *dir, const char *device)
     char path[1024], line[256];
     int n = 0;
     int32_t ids[64];
-    snprintf(path, sizeof path, "%s/%s_logits.txt", dir, rig_arch_names[rig_arch]);
+    snprintf(path, sizeof path, "%s/%s_logits.txt", dir, name);
     FILE *f = fopen(path, "r");
     REQUIRE(f, "cannot open %s", path);
     CHECK(fgets(line, sizeof line, f) && fscanf(f, "tokens %d", &n) == 1 && n > 0 && n <= 64, "bad header");
     for (int i = 0; i < n; i++) CHECK(fscanf(f, "%d", &ids[i]) == 1, "bad token");
     const struct pumice_engine_params params = {.device = device};
-    if (CHECK(vector_model(&r.arena, &data, &bytes) == PUMICE_OK && pumice_model_open_memory(data, bytes, &r.model) == PUMICE_OK &&
+    if (CHECK(vector_model(name, &r.arena, &data, &bytes) == PUMICE_OK && pumice_model_open_memory(data, bytes, &r.model) == PUMICE_OK &&
                   pumice_engine_open(r.model, &params, &r.engine) == PUMICE_OK &&
                   pumice_session_open(r.engine, NULL, &r.session) == PUMICE_OK,
               "%s", pumice_error()))
@@ -111,16 +130,6 @@ static void test_vectors(const char *dir, const char *device)
 }
 
 /* --- files that lie ------------------------------------------------------------------------------------------------------ */
-
-/* The place right after a length-prefixed string in the file's head. */
-static uint8_t *after_string(uint8_t *data, size_t bytes, const char *name)
-{
-    const uint64_t n = strlen(name);
-    for (size_t i = 0; i + 8 + n < bytes; i++)
-        if (memcmp(data + i, &n, 8) == 0 && memcmp(data + i + 8, name, n) == 0) return data + i + 8 + n;
-    CHECK(false, "%s is not in the file", name);
-    return NULL;
-}
 
 struct lie {
     enum arch arch;
@@ -154,7 +163,7 @@ static const struct lie lies[] = {
     {ARCH_QWEN3, "qwen3.attention.layer_norm_rms_epsilon", .renamed = "qwen3.attention.layer_norm_rms_epsilom", .status = PUMICE_FORMAT, .text = "layer_norm_rms_epsilon is missing"},
     {ARCH_QWEN3, "qwen3.attention.layer_norm_rms_epsilon", U32(0x7fc00000), .status = PUMICE_FORMAT, .text = "layer_norm_rms_epsilon is"},
     {ARCH_QWEN3, "qwen3.rope.freq_base", U32(0), .status = PUMICE_FORMAT, .text = "metadata qwen3.rope.freq_base is 0; it must lie between 1"},
-    {ARCH_QWEN3, "qwen3.rope.scaling.type", .string = "yarn", .status = PUMICE_UNSUPPORTED, .text = "RoPE scaling `yarn` is not supported"},
+    {ARCH_QWEN3, "qwen3.rope.scaling.type", .string = "yarm", .status = PUMICE_UNSUPPORTED, .text = "RoPE scaling `yarm` is not supported"},
     {ARCH_QWEN3, "token_embd.weight", .renamed = "token_embx.weight", .status = PUMICE_FORMAT, .text = "tensor token_embd.weight is missing"},
     {ARCH_QWEN3, "output_norm.weight", .renamed = "output_nurm.weight", .status = PUMICE_FORMAT, .text = "tensor output_norm.weight: want [256], the file has none"},
     {ARCH_QWEN3, "blk.1.ffn_down.weight", DIMS(256, 512), .status = PUMICE_FORMAT, .text = "tensor blk.1.ffn_down.weight: want [512, 256], file has [256, 512]; the file is damaged or of another model"},
@@ -177,7 +186,7 @@ static const struct lie lies[] = {
     {ARCH_LLAMA, "output.weight", .renamed = "x.attn_q.bias", .status = PUMICE_UNSUPPORTED, .text = "tensor x.attn_q.bias: the llama"},
     {ARCH_LLAMA, "output.weight", .renamed = "attn_q_q.bias", .status = PUMICE_UNSUPPORTED, .text = "tensor attn_q_q.bias: the llama"},
     {ARCH_LLAMA, "llama.expert_count", U32(8), .status = PUMICE_UNSUPPORTED, .text = "a mixture of 8 experts (llama.expert_count)"},
-    {ARCH_LLAMA, "llama.rope.scaling.type", .string = "yarn", .status = PUMICE_UNSUPPORTED, .text = "RoPE scaling `yarn`"},
+    {ARCH_LLAMA, "llama.rope.scaling.type", .string = "su/x", .status = PUMICE_UNSUPPORTED, .text = "RoPE scaling `su/x`"},
 };
 
 static void apply(const struct lie *l, uint8_t *data, size_t bytes)
@@ -829,8 +838,8 @@ int main(int argc, char **argv)
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = (int32_t)((random = random * 1664525 + 1013904223) >> 8) % 300;
     for (int i = 0; i < N_ARCHS; i++) {
         rig_arch = (enum arch)i;
-        if (argc > 1) test_vectors(argv[1], "reference");
-        if (argc > 1) test_vectors(argv[1], "cpu");
+        if (argc > 1) test_vectors(argv[1], rig_arch_names[i], "reference");
+        if (argc > 1) test_vectors(argv[1], rig_arch_names[i], "cpu");
         test_types();
         for (kv = PUMICE_KV_F16; pumice_kv_name(kv); kv++) {
             test_batches("reference");
@@ -842,6 +851,8 @@ int main(int argc, char **argv)
         test_q8_0();
         test_failing_allocations();
     }
+    if (argc > 1) test_vectors(argv[1], "yarn", "reference");
+    if (argc > 1) test_vectors(argv[1], "yarn", "cpu");
     rig_arch = ARCH_QWEN3;
     test_generate("reference");
     test_no_allocation();

@@ -142,7 +142,7 @@ static void put_head(struct writer *w, const struct hparams *h, const struct ten
     put(w, "GGUF", 4);
     put_u32(w, 3);
     put_u64(w, n);
-    put_u64(w, 22);
+    put_u64(w, 23);
     key_str(w, "general.architecture", arch_names[h->arch]);
     key_str(w, "general.name", "tiny");
     key_u32(w, "general.alignment", ALIGNMENT);
@@ -156,7 +156,8 @@ static void put_head(struct writer *w, const struct hparams *h, const struct ten
     key_f32(w, own(h, "attention.layer_norm_rms_epsilon"), h->eps);
     key_f32(w, own(h, "rope.freq_base"), h->rope.base);
     key_str(w, own(h, "rope.scaling.type"), h->arch == ARCH_QWEN2 ? "linear" : "none");
-    key_f32(w, own(h, "rope.scaling.factor"), TINY_LINEAR); /* counts where the type says linear */
+    key_f32(w, own(h, "rope.scaling.factor"), TINY_LINEAR); /* counts where the type is linear or yarn */
+    key_u32(w, own(h, "rope.scaling.original_context_length"), TINY_YARN_CONTEXT); /* counts where the type is yarn */
     key_u32(w, own(h, "expert_count"), 0);
     if (h->arch == ARCH_LLAMA) put_spm_vocabulary(w, h->V);
     else put_vocabulary(w, h->V);

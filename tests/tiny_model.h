@@ -8,6 +8,7 @@
 
 enum { TINY_EOS = 258 };
 #define TINY_LINEAR 4.0f
+enum { TINY_YARN_CONTEXT = 64 };
 
 /* The default: qwen3, 2 layers, D 256, H 4, G 2, E 64, F 512, V 300, context 512, eps 1e-6, rope base 1e6. */
 struct hparams tiny_model_hparams(void);

@@ -36,6 +36,7 @@ static const char help_text[] =
     "  --untied           a separate output.weight instead of the embedding\n"
     "  --layers N --dim N --heads N --kv-heads N --head-dim N --ffn N --vocab-size N --ctx N\n"
     "                     instead of the shape's\n"
+    "  --yarn S           YaRN over the context: S times as long as the shape's\n"
     "  --alignment N      of the tensor data, a power of two (32)\n"
     "  --threads N        at most 16 (all processors)\n";
 
@@ -79,7 +80,7 @@ struct make {
     const char *path, *name, *vocab_path;
     const char *chat_template;
     char *template_text; /* owned, when read from a file */
-    uint64_t seed, alignment, n_threads;
+    uint64_t seed, alignment, n_threads, yarn; /* yarn: 0 = none */
     bool untied;
     struct vocab vocab;
     struct weights *weights; /* [n_weights] in file order */
@@ -146,6 +147,7 @@ static int read_options(int argc, char **argv, struct make *m, bool *done)
         {.name = "--ffn", .number = &given.F, .least = 1, .most = 1 << 18},
         {.name = "--vocab-size", .number = &given.V, .least = 1, .most = 1 << 22},
         {.name = "--ctx", .number = &given.ctx, .least = 1, .most = 1 << 30},
+        {.name = "--yarn", .number = &m->yarn, .least = 2, .most = 64},
         {.name = "--alignment", .number = &m->alignment, .least = 8, .most = 65536},
         {.name = "--threads", .number = &m->n_threads, .least = 1, .most = MAX_THREADS},
     };
@@ -278,7 +280,12 @@ static void put_metadata(const struct make *m, struct bytes *b)
     key_u32(b, "general.quantization_version", 2);
     key_u32(b, "general.alignment", (uint32_t)m->alignment);
     key_u32(b, own(s, "block_count"), (uint32_t)s->layers);
-    key_u32(b, own(s, "context_length"), (uint32_t)s->ctx);
+    key_u32(b, own(s, "context_length"), (uint32_t)(s->ctx * MAX(m->yarn, 1u)));
+    if (m->yarn) {
+        key_str(b, own(s, "rope.scaling.type"), "yarn");
+        key_f32(b, own(s, "rope.scaling.factor"), (float)m->yarn);
+        key_u32(b, own(s, "rope.scaling.original_context_length"), (uint32_t)s->ctx);
+    }
     key_u32(b, own(s, "embedding_length"), (uint32_t)s->D);
     key_u32(b, own(s, "feed_forward_length"), (uint32_t)s->F);
     key_u32(b, own(s, "attention.head_count"), (uint32_t)s->H);
@@ -304,7 +311,8 @@ enum { N_METADATA = 25 };
 static enum pumice_status build_header(const struct make *m, struct bytes *b)
 {
     static const uint8_t zeros[65536];
-    const uint64_t n_values = N_METADATA - (m->vocab.eos < 0 ? 1u : 0u) - (m->vocab.bos < 0 ? 2u : 0u) - (m->shape.pre ? 0u : 1u);
+    const uint64_t n_values = N_METADATA - (m->vocab.eos < 0 ? 1u : 0u) - (m->vocab.bos < 0 ? 2u : 0u) - (m->shape.pre ? 0u : 1u) +
+                              (m->yarn ? 3u : 0u);
     uint64_t end = 0;
     bytes_put(b, "GGUF", 4);
     bytes_u32(b, 3);

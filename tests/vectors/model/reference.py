@@ -85,8 +85,16 @@ def logits(meta, w, ids):
     heads, groups, e = n("attention.head_count"), n("attention.head_count_kv"), n("attention.key_length")
     eps, base = float(n("attention.layer_norm_rms_epsilon")), float(n("rope.freq_base"))
     factors = w.get("rope_freqs.weight", np.ones(e // 2))
+    sharper = 1.0
     if n("rope.scaling.type") == "linear":
         factors = factors * n("rope.scaling.factor")
+    if n("rope.scaling.type") == "yarn":
+        s, context = n("rope.scaling.factor"), n("rope.scaling.original_context_length")
+        pair = lambda beta: e * np.log(context / (beta * 2 * np.pi)) / (2 * np.log(base))
+        low, high = max(0, np.floor(pair(32))), min(e - 1, np.ceil(pair(1)))
+        interpolated = np.clip((np.arange(e // 2) - low) / (high - low), 0, 1)
+        factors = factors / (interpolated / s + 1 - interpolated)
+        sharper = 0.1 * np.log(s) + 1
     x = w["token_embd.weight"][ids]
     t = len(ids)
     mask = np.where(np.arange(t)[None, :] > np.arange(t)[:, None], -np.inf, 0.0)
@@ -99,7 +107,7 @@ def logits(meta, w, ids):
         q = (a @ p("attn_q").T + bias("attn_q")).reshape(t, heads, e)
         k = (a @ p("attn_k").T + bias("attn_k")).reshape(t, groups, e)
         v = half((a @ p("attn_v").T + bias("attn_v")).reshape(t, groups, e))
-        q = turn(norm(q, "attn_q_norm"))
+        q = turn(norm(q, "attn_q_norm")) * sharper ** 2
         k = half(turn(norm(k, "attn_k_norm")))
         k, v = (np.repeat(c, heads // groups, axis=1) for c in (k, v))
         s = np.einsum("the,phe->htp", q, k) / np.sqrt(e) + mask
