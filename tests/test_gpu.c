@@ -775,6 +775,41 @@ static void test_first_use_half(void)
     check_logits(GGUF_T_Q8_0, got, 1e-6, "the tiles are wrong, too");
 }
 
+static void hook_plant_pair(struct device *d)
+{
+    hook_plant(d);
+    d->physical.limits.loads_once = true;
+    d->physical.limits.subgroup_size = SLICES_LANES;
+}
+
+/* Two ops that are wrong as one are recorded one by one. */
+static void test_first_use_pair(void)
+{
+    struct rig r;
+    struct pumice_engine_info info;
+    float got[1024];
+    if (!own_cache("pair")) return;
+    device_hook = hook_plant_pair;
+    plant = true;
+    plant_kernel = "rope_attention_f16";
+    bad_pipeline = NULL;
+    REQUIRE(rig_start(&r, GGUF_T_Q4_K, true, &(struct pumice_engine_params){.device = gpu_name, .no_tune = true}, 256) == PUMICE_OK,
+            "%s", pumice_error());
+    const struct gpu_backend *g = (const struct gpu_backend *)r.engine->backend;
+    pumice_engine_get_info(r.engine, &info);
+    CHECK(!plant, "no pair was recorded");
+    CHECK(strstr(info.warning, "qk_norm_rope_kv + attention") && strstr(info.warning, "(single ops)"), "'%s'", info.warning);
+    CHECK(!g->tuning.pairs && g->tuning.sliced, "gave up more: %s", g->tuning.name);
+    for (size_t i = 1; i <= 40; i++) sync_ok(&r, i);
+    copy_logits(&r, got);
+    rig_close(&r);
+    device_hook = NULL;
+    plant = false;
+    plant_kernel = NULL;
+    bad_pipeline = NULL;
+    check_logits(GGUF_T_Q4_K, got, 1e-6, "the single ops are wrong, too");
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -787,7 +822,8 @@ int main(int argc, char **argv)
                  {"families", test_families, false}, {"memory", test_memory, false}, {"lost", test_lost, false},
                  {"failures", test_failures, false}, {"cache", test_cache, false},
                  {"fit", test_fit, false},            {"first", test_first_use, false},
-                 {"matrix first", test_first_use_matrix, false}, {"half first", test_first_use_half, false}};
+                 {"matrix first", test_first_use_matrix, false}, {"half first", test_first_use_half, false},
+                 {"pair first", test_first_use_pair, false}};
     if (getenv("PUMICE_TEST_DEVICE")) gpu_name = getenv("PUMICE_TEST_DEVICE");
     pumice_log_to(on_log, NULL);
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * 7919 + 13) % 256;

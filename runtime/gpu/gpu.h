@@ -7,7 +7,7 @@
 
 enum { TILE_LARGEST = 1 << 30, SLICES_LANES = 8 /* of matvec_slices */ };
 
-/* How kernels map to the device; chosen in backend.c by device class. */
+/* How kernels map to the device; chosen in tuning.c by device class. */
 struct gpu_tuning {
     const char *name;
     struct layout layout;   /* of weights */
@@ -36,6 +36,10 @@ struct gpu_tuning {
     bool attention_matrix;  /* its tiles by cooperative matrices, where heads and shared memory allow */
     uint32_t sample_lanes, sample_items; /* a slice of the logits: their product, at least 1024 */
 };
+
+/* The tuning of number i (tuning.c), within the device's limits; false past the last. 0 is the automatic choice; the others force
+ * each side of every choice, so that all are tested on any device that can, and are what first_use falls back to. */
+bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu_tuning *t);
 
 /* Rows row0 .. row0 + n - 1 of a weight, packed in one range. */
 struct weight_part {
