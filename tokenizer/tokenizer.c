@@ -17,6 +17,7 @@
 static const struct pre_rule pre_rules[] = {
     {"qwen2", SPLIT_QWEN2, true, false},     {"llama-bpe", SPLIT_LLAMA3, false, true}, {"llama3", SPLIT_LLAMA3, false, true},
     {"llama-v3", SPLIT_LLAMA3, false, true}, {"smollm", SPLIT_SMOLLM, false, false},   {"gpt-2", SPLIT_GPT2, false, false},
+    {"deepseek-r1-qwen", SPLIT_QWEN2, true, false}, /* the distilled ones: Qwen2's vocabulary with other control tokens */
 };
 
 /* --- vocabulary ------------------------------------------------------------------------------------------- */

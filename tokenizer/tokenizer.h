@@ -12,7 +12,7 @@
 /* What a vocabulary is made from; all pointers must stay valid while the tokenizer lives. */
 struct tokenizer_vocab {
     struct str model; /* tokenizer.ggml.model: "gpt2" (byte-level) or "llama" (SentencePiece) */
-    struct str pre;   /* tokenizer.ggml.pre: "qwen2", "llama-bpe", "smollm", "gpt-2"; of byte-level ones only */
+    struct str pre;   /* tokenizer.ggml.pre: "qwen2", "llama-bpe", "smollm", "gpt-2", "deepseek-r1-qwen"; of byte-level ones only */
     size_t n_tokens;
     const struct str *tokens;   /* [n_tokens], in GPT-2 byte characters, or with U+2581 for spaces; added ones as they are */
     const int32_t *types;       /* [n_tokens]: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte */
