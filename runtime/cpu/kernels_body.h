@@ -559,20 +559,28 @@ INLINE void half_row(const uint8_t *h, uint32_t n, uint32_t padded, float *y)
     for (; i < padded; i++) y[i] = 0;
 }
 
+/* scales[POSITIONS][scales_of(E)] of positions p .. of a head in Q8_0; some may be of positions that are not there. */
+INLINE uint32_t scales_of(uint32_t E) { return (E + 2 * KV_BLOCK - 1) / (2 * KV_BLOCK) * 2; }
+INLINE void load_scales(const struct cpu_attention *a, const uint8_t *head, uint64_t p, float *scales)
+{
+    const uint32_t n = scales_of(a->E);
+    const uint8_t *row = head + a->C * a->E + 2 * p * n;
+    for (uint32_t i = 0; i < POSITIONS * n; i += LANES) halves(row + 2 * i, (vf *)(scales + i));
+}
+
 /* y[POSITIONS][CPU_MAX_HEAD] = positions p .. p + n - 1 of a head, then zeros. */
 INLINE void load_block(const struct cpu_attention *a, const uint8_t *head, uint64_t p, uint32_t n, uint32_t padded,
                        float (*y)[CPU_MAX_HEAD])
 {
     const uint32_t E = a->E;
     const bool is_halves = a->type == PUMICE_KV_F16;
-    const uint8_t *row = head + p * (is_halves ? 2ull * E : E), *scale_row = head + a->C * E;
-    const uint32_t n_scales = (E + 2 * KV_BLOCK - 1) / (2 * KV_BLOCK) * 2; /* of a position */
+    const uint8_t *row = head + p * (is_halves ? 2ull * E : E);
+    const uint32_t n_scales = scales_of(E);
     float scales[POSITIONS * CPU_MAX_HEAD / KV_BLOCK];
-    for (uint32_t i = 0; !is_halves && i < POSITIONS * n_scales; i += LANES)
-        halves(scale_row + 2 * (p * n_scales + i), (vf *)(scales + i)); /* some may be of positions that are not there */
+    if (!is_halves) load_scales(a, head, p, scales);
     for (uint32_t j = 0; j < n; j++, row += is_halves ? 2ull * E : E) {
         for (uint32_t i = 0; i < E; i += is_halves ? 32 : 64) /* the next block: short rows are not foreseen */
-            __builtin_prefetch(row + POSITIONS * (is_halves ? 2ull * E : E) + (is_halves ? 2 * i : i), 0, 2);
+            __builtin_prefetch(row + POSITIONS * (is_halves ? 2ull * E : E) + (is_halves ? 2 * i : i), 0, 3);
         if (is_halves) {
             half_row(row, E, padded, y[j]);
             continue;
@@ -600,21 +608,31 @@ INLINE void sum_eight(const vf *v, float *out)
 #endif
 }
 
-/* Vector i / LANES of row p of a block: from the floats of load_block, or, where rows is not NULL, from the cache's halves. */
-INLINE void block_vector(const float (*block)[CPU_MAX_HEAD], const uint8_t *rows, uint32_t E, uint32_t p, uint32_t i, vf *out)
+/* The rows of a block where they lie in the cache: halves, or bytes with their scales. at NULL: those of load_block. */
+struct cached_rows {
+    const uint8_t *at;
+    const float *scales; /* NULL: halves */
+};
+
+/* Vector i / LANES of row p of a block. */
+INLINE void block_vector(const float (*block)[CPU_MAX_HEAD], const struct cached_rows *rows, uint32_t E, uint32_t p, uint32_t i, vf *out)
 {
-    if (rows) halves(rows + 2 * (p * E + i), out);
-    else *out = *(const vf *)(block[p] + i);
+    if (!rows->at) *out = *(const vf *)(block[p] + i);
+    else if (!rows->scales) halves(rows->at + 2 * (p * E + i), out);
+    else {
+        signed_bytes(rows->at + p * E + i, out);
+        *out *= rows->scales[p * scales_of(E) + i / KV_BLOCK];
+    }
 }
 
-/* Asks for the next block's n rows of halves: short rows are not foreseen. */
-INLINE void prefetch_halves(const uint8_t *rows, uint32_t n, uint32_t E)
+/* Asks for the `bytes` of the next block: short rows are not foreseen. */
+INLINE void prefetch_rows(const uint8_t *next, uint32_t bytes)
 {
-    for (uint32_t i = 0; i < n * E; i += 32) __builtin_prefetch(rows + 2 * (POSITIONS * E + i), 0, 2);
+    for (uint32_t i = 0; i < bytes; i += 64) __builtin_prefetch(next + i, 0, 3);
 }
 
 /* scores[2][POSITIONS] of queries a and b with the block's keys; rows as above. */
-INLINE void block_scores(const struct attention_state *s, const uint8_t *rows, uint32_t a, uint32_t b, uint32_t padded, float *scores)
+INLINE void block_scores(const struct attention_state *s, const struct cached_rows *rows, uint32_t a, uint32_t b, uint32_t padded, float *scores)
 {
     for (uint32_t p = 0; p < POSITIONS; p += 4) {
         vf acc[8] = {{0}};
@@ -667,7 +685,7 @@ INLINE void block_softmax(struct attention_state *s, uint32_t i, uint32_t n, uin
 }
 
 /* acc of queries a and b += weights[2][POSITIONS] . the block's first n values, n_vectors from element i on. */
-INLINE void value_vectors(struct attention_state *s, const uint8_t *rows, uint32_t E, uint32_t a, uint32_t b, uint32_t n, uint32_t i,
+INLINE void value_vectors(struct attention_state *s, const struct cached_rows *rows, uint32_t E, uint32_t a, uint32_t b, uint32_t n, uint32_t i,
                           uint32_t n_vectors, const float *weights)
 {
     vf sum_a[4], sum_b[4], v;
@@ -691,12 +709,32 @@ INLINE void value_vectors(struct attention_state *s, const uint8_t *rows, uint32
 }
 
 /* All of them. Eight sums at a time, so that none waits for the one before it. */
-INLINE void block_values(struct attention_state *s, const uint8_t *rows, uint32_t a, uint32_t b, uint32_t n, uint32_t padded,
+INLINE void block_values(struct attention_state *s, const struct cached_rows *rows, uint32_t a, uint32_t b, uint32_t n, uint32_t padded,
                          const float *weights)
 {
     uint32_t i = 0;
     for (; i + 4 * LANES <= padded; i += 4 * LANES) value_vectors(s, rows, padded, a, b, n, i, 4, weights);
     if (i < padded) value_vectors(s, rows, padded, a, b, n, i, 2, weights);
+}
+
+/* One block of one pair of queries, whose rows are not worth storing as floats; constant halves. */
+INLINE void attention_direct(struct attention_state *s, const struct cpu_attention *a, bool is_halves, uint32_t two, uint64_t first,
+                             uint32_t n)
+{
+    const uint32_t E = a->E, bytes = is_halves ? 2 * E : E;
+    float scales[2][POSITIONS * CPU_MAX_HEAD / KV_BLOCK], scores[2 * POSITIONS];
+    const struct cached_rows k = {a->k + first * bytes, is_halves ? NULL : scales[0]};
+    const struct cached_rows v = {a->v + first * bytes, is_halves ? NULL : scales[1]};
+    prefetch_rows(k.at + POSITIONS * bytes, n * bytes);
+    prefetch_rows(v.at + POSITIONS * bytes, n * bytes);
+    if (!is_halves) {
+        load_scales(a, a->k, first, scales[0]);
+        load_scales(a, a->v, first, scales[1]);
+    }
+    block_scores(s, &k, 0, two, E, scores);
+    block_softmax(s, 0, n, E, scores);
+    block_softmax(s, two, n, E, scores + POSITIONS);
+    block_values(s, &v, 0, two, n, E, scores);
 }
 
 KERNEL void attention(const struct cpu_attention *a)
@@ -714,18 +752,14 @@ KERNEL void attention(const struct cpu_attention *a)
         s.sum[i] = 0;
     }
     /* one pair of queries: what it reads is not worth storing as floats. The cache has whole blocks. */
-    const bool direct = a->type == PUMICE_KV_F16 && n_queries <= 2 && a->n_tokens == 1 && E == padded;
+    const bool direct = n_queries <= 2 && a->n_tokens == 1 && E == padded;
+    const uint32_t second = n_queries == 2 ? 1 : CPU_QUERIES;
+    const struct cached_rows stored = {NULL, NULL};
     for (uint64_t first = a->begin; first < n_last; first += POSITIONS) {
         const uint32_t n_rows = (uint32_t)MIN(n_last - first, (uint64_t)POSITIONS);
         if (direct) {
-            const uint8_t *k = a->k + first * 2 * E, *v = a->v + first * 2 * E;
-            const uint32_t two = n_queries == 2 ? 1 : CPU_QUERIES;
-            prefetch_halves(k, n_rows, E);
-            prefetch_halves(v, n_rows, E);
-            block_scores(&s, k, 0, two, E, scores);
-            block_softmax(&s, 0, n_rows, E, scores);
-            block_softmax(&s, two, n_rows, E, scores + POSITIONS);
-            block_values(&s, v, 0, two, n_rows, E, scores);
+            if (a->type == PUMICE_KV_F16) attention_direct(&s, a, true, second, first, n_rows);
+            else attention_direct(&s, a, false, second, first, n_rows);
             continue;
         }
         load_block(a, a->k, first, n_rows, padded, s.k);
@@ -735,10 +769,10 @@ KERNEL void attention(const struct cpu_attention *a)
             const uint32_t n = (uint32_t)MIN(a->n + t - first, (uint64_t)POSITIONS);
             for (uint32_t h = 0; h < a->n_heads; h += 2) {
                 const uint32_t one = t * a->n_heads + h, two = h + 1 < a->n_heads ? one + 1 : CPU_QUERIES;
-                block_scores(&s, NULL, one, two, padded, scores);
+                block_scores(&s, &stored, one, two, padded, scores);
                 block_softmax(&s, one, n, padded, scores);
                 block_softmax(&s, two, n, padded, scores + POSITIONS);
-                block_values(&s, NULL, one, two, n, padded, scores);
+                block_values(&s, &stored, one, two, n, padded, scores);
             }
         }
     }
