@@ -27,7 +27,7 @@ static const struct {
 #define AT(field) offsetof(struct gpu_tuning, field)
     {"lanes", AT(lanes), OP_MATMUL, 1, SHARE | LANE_ROWS, {4, 8, 16, 32, 64, 128}},
     {"rows", AT(rows), OP_MATMUL, 1, SHARE | LANE_ROWS, {1, 2, 4, 8}},
-    {"max_cols", AT(max_cols), OP_MATMUL, 8, ALL, {4, 8}},
+    {"max_cols", AT(max_cols), OP_MATMUL, 8, ALL, {4, 6, 8}},
     {"matmul_from", AT(matmul_from), OP_MATMUL, 12, SHARE, {9, 17}},
     {"norm_lanes", AT(norm_lanes), OP_RMS_NORM, 1, ALL, {8, 16, 32, 64, 128, 256}},
     {"head_lanes", AT(head_lanes), OP_QK_NORM_ROPE_KV, 1, ALL, {8, 16, 32, 64}},

@@ -8,9 +8,9 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
 {
     const uint32_t subgroup = MAX(4u, MIN(l->subgroup_size, 128u));
     const uint32_t lanes = subgroup < 8 ? 4 : subgroup < 16 ? 8 : 16; /* of software: one vector register */
-    const struct gpu_tuning software = {.name = "lane per row", .layout = {.rows = lanes, .vec = 2}, .lane_rows = true, .sliced = l->loads_once && lanes == SLICES_LANES,
-                                        .pairs = l->loads_once && lanes == SLICES_LANES, .lanes = lanes,
-                                        .rows = 4, .max_cols = 8, .norm_lanes = lanes, .head_lanes = lanes,
+    const bool slices = l->loads_once && lanes == SLICES_LANES;
+    const struct gpu_tuning software = {.name = "lane per row", .layout = {.rows = lanes, .vec = 2}, .lane_rows = true, .sliced = slices,
+                                        .pairs = slices, .lanes = lanes, .rows = 4, .max_cols = slices ? 8 : 6, .norm_lanes = lanes, .head_lanes = lanes,
                                         .attention_lanes = lanes, .sample_lanes = 64, .sample_items = 16,
                                         .shared_reduce = !l->subgroup_arithmetic, .split_slices = 4, .split_lanes = 16,
                                         .split_join = true, .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 32,
