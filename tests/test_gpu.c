@@ -696,6 +696,34 @@ static void test_first_use(void)
     }
 }
 
+/* Opens the rig on a device whose driver has wrong code for that kernel (NULL: the first; pinned: that asks for a subgroup size),
+ * first seen now; false: it could not be opened. What was told of it is in *info. */
+static bool open_planted(struct rig *r, void (*hook)(struct device *d), const char *kernel, bool pinned, uint32_t type,
+                         struct pumice_engine_info *info)
+{
+    const struct pumice_engine_params params = {.device = gpu_name, .no_tune = true};
+    device_hook = hook;
+    plant = true;
+    plant_pinned = pinned;
+    plant_kernel = kernel;
+    bad_pipeline = NULL;
+    if (!CHECK(rig_start(r, type, true, &params, 256) == PUMICE_OK, "%s", pumice_error())) return false;
+    pumice_engine_get_info(r->engine, info);
+    return true;
+}
+
+/* Its logits after 40 tokens, and the end of the planted driver. */
+static void close_planted(struct rig *r, float *logits)
+{
+    sync_ok(r, 40);
+    copy_logits(r, logits);
+    rig_close(r);
+    device_hook = NULL;
+    plant = plant_pinned = false;
+    plant_kernel = NULL;
+    bad_pipeline = NULL;
+}
+
 static void hook_plant_gpu(struct device *d)
 {
     hook_plant(d);
@@ -717,23 +745,13 @@ static void test_first_use_matrix(void)
         printf("first use: skipped attention by cooperative matrices, which this device lacks\n");
         return;
     }
-    device_hook = hook_plant_gpu;
-    plant = plant_pinned = true;
-    bad_pipeline = NULL;
-    REQUIRE(rig_start(&r, GGUF_T_F32, true, &(struct pumice_engine_params){.device = gpu_name, .no_tune = true}, 256) == PUMICE_OK,
-            "%s", pumice_error());
+    REQUIRE(open_planted(&r, hook_plant_gpu, NULL, true, GGUF_T_F32, &info), "no engine");
     const struct gpu_tuning *t = &((const struct gpu_backend *)r.engine->backend)->tuning;
-    pumice_engine_get_info(r.engine, &info);
     CHECK(!plant, "no kernel asked for a subgroup size");
     CHECK(strstr(info.warning, "attention T=") && strstr(info.warning, "(attention tiles)"), "'%s'", info.warning);
     CHECK(!t->attention_matrix && t->family == MATMUL_MATRIX && t->fold_norm, "gave up more than attention: %s", t->name);
-    sync_ok(&r, 40);
-    copy_logits(&r, got);
     const double limit = rig_limit(r.engine->backend, GGUF_T_F32, 40);
-    rig_close(&r);
-    device_hook = NULL;
-    plant = plant_pinned = false;
-    bad_pipeline = NULL;
+    close_planted(&r, got);
     check_logits(GGUF_T_F32, got, limit, "the tiles are wrong, too");
 }
 
@@ -751,27 +769,15 @@ static void test_first_use_half(void)
     struct pumice_engine_info info;
     float got[1024];
     if (!own_cache("half")) return;
-    device_hook = hook_plant_half;
-    plant = true;
-    plant_kernel = "matmul_half_q8_0";
-    bad_pipeline = NULL;
-    REQUIRE(rig_start(&r, GGUF_T_Q8_0, true, &(struct pumice_engine_params){.device = gpu_name, .no_tune = true}, 256) == PUMICE_OK,
-            "%s", pumice_error());
+    REQUIRE(open_planted(&r, hook_plant_half, "matmul_half_q8_0", false, GGUF_T_Q8_0, &info), "no engine");
     const struct gpu_backend *g = (const struct gpu_backend *)r.engine->backend;
-    pumice_engine_get_info(r.engine, &info);
     if (!g->device.physical.limits.features.half) printf("first use: skipped halves, which this device lacks\n");
     else {
         CHECK(!plant, "no kernel multiplied halves");
         CHECK(strstr(info.warning, "matmul Q8_0 T=") && strstr(info.warning, "(f32 tiles)"), "'%s'", info.warning);
         CHECK(g->tuning.family == MATMUL_TILED && g->tuning.matmul_from == 9 && g->tuning.fold_norm, "gave up more: %s", g->tuning.name);
     }
-    sync_ok(&r, 40);
-    copy_logits(&r, got);
-    rig_close(&r);
-    device_hook = NULL;
-    plant = false;
-    plant_kernel = NULL;
-    bad_pipeline = NULL;
+    close_planted(&r, got);
     check_logits(GGUF_T_Q8_0, got, 1e-6, "the tiles are wrong, too");
 }
 
@@ -789,24 +795,13 @@ static void test_first_use_pair(void)
     struct pumice_engine_info info;
     float got[1024];
     if (!own_cache("pair")) return;
-    device_hook = hook_plant_pair;
-    plant = true;
-    plant_kernel = "rope_attention_f16";
-    bad_pipeline = NULL;
-    REQUIRE(rig_start(&r, GGUF_T_Q4_K, true, &(struct pumice_engine_params){.device = gpu_name, .no_tune = true}, 256) == PUMICE_OK,
-            "%s", pumice_error());
+    REQUIRE(open_planted(&r, hook_plant_pair, "rope_attention_f16", false, GGUF_T_Q4_K, &info), "no engine");
     const struct gpu_backend *g = (const struct gpu_backend *)r.engine->backend;
-    pumice_engine_get_info(r.engine, &info);
     CHECK(!plant, "no pair was recorded");
     CHECK(strstr(info.warning, "qk_norm_rope_kv + attention") && strstr(info.warning, "(single ops)"), "'%s'", info.warning);
     CHECK(!g->tuning.pairs && g->tuning.sliced, "gave up more: %s", g->tuning.name);
     for (size_t i = 1; i <= 40; i++) sync_ok(&r, i);
-    copy_logits(&r, got);
-    rig_close(&r);
-    device_hook = NULL;
-    plant = false;
-    plant_kernel = NULL;
-    bad_pipeline = NULL;
+    close_planted(&r, got);
     check_logits(GGUF_T_Q4_K, got, 1e-6, "the single ops are wrong, too");
 }
 

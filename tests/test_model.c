@@ -51,7 +51,6 @@ static double nmse(const float *a, const double *b, uint32_t n)
 
 /* --- against the numpy implementation --------------------------------------------------------------------------------- */
 
-/* Nothing equals anything else: H*E != D, three layers, an output head of its own. */
 /* The place right after a length-prefixed string in the file's head. */
 static uint8_t *after_string(uint8_t *data, size_t bytes, const char *name)
 {
@@ -62,7 +61,7 @@ static uint8_t *after_string(uint8_t *data, size_t bytes, const char *name)
     return NULL;
 }
 
-/* "yarn": qwen3 with that RoPE scaling. */
+/* Nothing equals anything else: H*E != D, three layers, an output head of its own. "yarn": qwen3 with that RoPE scaling. */
 static enum pumice_status vector_model(const char *name, struct arena *a, const void **data, size_t *bytes)
 {
     enum pumice_status st = PUMICE_OK;

@@ -559,8 +559,10 @@ INLINE void half_row(const uint8_t *h, uint32_t n, uint32_t padded, float *y)
     for (; i < padded; i++) y[i] = 0;
 }
 
-/* scales[POSITIONS][scales_of(E)] of positions p .. of a head in Q8_0; some may be of positions that are not there. */
+/* Scales of a position in Q8_0: whole words. */
 INLINE uint32_t scales_of(uint32_t E) { return (E + 2 * KV_BLOCK - 1) / (2 * KV_BLOCK) * 2; }
+
+/* scales[POSITIONS][scales_of(E)] of positions p .. of a head; some may be of positions that are not there. */
 INLINE void load_scales(const struct cpu_attention *a, const uint8_t *head, uint64_t p, float *scales)
 {
     const uint32_t n = scales_of(a->E);
@@ -717,7 +719,8 @@ INLINE void block_values(struct attention_state *s, const struct cached_rows *ro
     if (i < padded) value_vectors(s, rows, padded, a, b, n, i, 2, weights);
 }
 
-/* One block of one pair of queries, whose rows are not worth storing as floats; constant halves. */
+/* One block of the pair of queries 0 and `two`, whose rows are not worth storing as floats. is_halves: constant, so that each
+ * kind of row is code of its own. */
 INLINE void attention_direct(struct attention_state *s, const struct cpu_attention *a, bool is_halves, uint32_t two, uint64_t first,
                              uint32_t n)
 {

@@ -257,19 +257,9 @@ fail:
     return st;
 }
 
-enum pumice_status gpu_norm_matvecs(struct gpu_backend *g, struct recorder *r, const struct op *op)
+enum pumice_status gpu_norm_products(struct gpu_backend *g, struct recorder *r, const struct op *op, bool done)
 {
-    return norm_matvecs(g, r, op, false);
-}
-
-enum pumice_status gpu_norm_gate_up(struct gpu_backend *g, struct recorder *r, const struct op *op)
-{
-    return norm_gate_up(g, r, op, false);
-}
-
-enum pumice_status gpu_normed_matvecs(struct gpu_backend *g, struct recorder *r, const struct op *op)
-{
-    return op->kind == OP_NORM_GATE_UP ? norm_gate_up(g, r, op, true) : norm_matvecs(g, r, op, true);
+    return op->kind == OP_NORM_GATE_UP ? norm_gate_up(g, r, op, done) : norm_matvecs(g, r, op, done);
 }
 
 bool gpu_matvec_can_norm(const struct gpu_backend *g, const struct weight *w)

@@ -175,8 +175,8 @@ enum pumice_status gpu_record(struct gpu_backend *g, struct recorder *r, const s
     case OP_EMBED: TRY(embed(g, r, op)); break;
     case OP_RMS_NORM: TRY(gpu_rms_norm(g, r, op)); break;
     case OP_MATMUL: TRY(matmul(g, r, op)); break;
-    case OP_NORM_MATMULS: TRY(gpu_norm_matvecs(g, r, op)); break;
-    case OP_NORM_GATE_UP: TRY(gpu_norm_gate_up(g, r, op)); break;
+    case OP_NORM_MATMULS:
+    case OP_NORM_GATE_UP: TRY(gpu_norm_products(g, r, op, false)); break;
     case OP_QK_NORM_ROPE_KV: TRY(qk_norm_rope_kv(g, r, op)); break;
     case OP_BIAS_ROPE_KV: TRY(bias_rope_kv(g, r, op)); break;
     case OP_ATTENTION: TRY(gpu_record_attention(g, r, op)); break;

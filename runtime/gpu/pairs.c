@@ -42,7 +42,7 @@ enum pumice_status gpu_record_pair(struct gpu_backend *g, struct recorder *r, co
     TRY(recorder_op_end(r, a));
     TRY(recorder_op_begin(r, b->label ? b->label : op_kind_name(b->kind)));
     if (b->kind == OP_ATTENTION) TRY(gpu_rope_attention(g, r, a, b));
-    else TRY(gpu_normed_matvecs(g, r, b));
+    else TRY(gpu_norm_products(g, r, b, true));
     TRY(recorder_op_end(r, b));
 fail:
     return st;

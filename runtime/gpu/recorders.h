@@ -46,14 +46,13 @@ enum pumice_status gpu_rms_norm(struct gpu_backend *g, struct recorder *r, const
 /* matvec.c */
 bool gpu_matvec_suits(const struct gpu_backend *g, uint32_t T); /* rather than the tiled product */
 enum pumice_status gpu_matvec(struct gpu_backend *g, struct recorder *r, const struct op *op);
-enum pumice_status gpu_norm_matvecs(struct gpu_backend *g, struct recorder *r, const struct op *op);
-enum pumice_status gpu_norm_gate_up(struct gpu_backend *g, struct recorder *r, const struct op *op);
-/* For one token, an op_matmul that also norms y for `next`, and next (norm_matmuls, norm_gate_up) with its norm done. can_norm: of
- * the first's weight; norms_first: whether the second has its norm as a step of its own. */
+/* norm_matmuls, norm_gate_up. done: op->normed is there. */
+enum pumice_status gpu_norm_products(struct gpu_backend *g, struct recorder *r, const struct op *op, bool done);
+/* For one token, an op_matmul that also norms y for `next`, one of those. can_norm: of its weight; norms_first: whether next has its
+ * norm as a step of its own. */
 bool gpu_matvec_can_norm(const struct gpu_backend *g, const struct weight *w);
 bool gpu_matvec_norms_first(const struct gpu_backend *g, const struct op *op);
 enum pumice_status gpu_matvec_then_norm(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct op *next);
-enum pumice_status gpu_normed_matvecs(struct gpu_backend *g, struct recorder *r, const struct op *op);
 /* ops.c: the table of an op's RoPE. Makes the counters: once. */
 enum pumice_status gpu_rope_table(struct gpu_backend *g, uint32_t E, const struct rope *rope, struct buf *out_buf);
 enum pumice_status gpu_counters(struct gpu_backend *g);
