@@ -121,6 +121,7 @@ static int check_shape(const struct make *m)
     if (s->D % block || s->F % block || s->H * s->E % block)
         return usage("make: %s needs --dim, --ffn and heads x head-dim to be multiples of %u", m->type->name, block);
     if (m->alignment & (m->alignment - 1)) return usage("make: --alignment must be a power of two");
+    if (s->ctx * MAX(m->yarn, 1u) > UINT32_MAX) return usage("make: --ctx times --yarn must be less than 2^32");
     return TOOL_OK;
 }
 
