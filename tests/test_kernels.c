@@ -1,6 +1,6 @@
 /* test_kernels: the rows of the kernel table on the software Vulkan driver (or PUMICE_TEST_DEVICE), with the validation layers
- * on where they are installed: all in the automatic variant, every second one in each of the others (what takes the time is
- * the driver's compiler), odd and even in turn; with a name, or with -a, all in all. Prints what fails; -v prints all rows.
+ * on where they are installed: all in the automatic variant, half of them in each of the others, the halves in turn (what
+ * takes the time is the driver's compiler); with a name, or with -a, all in all. Prints what fails; -v prints all rows.
  * -p N of 2 runs the variants with even (0) or odd (1) numbers, so that two processors can share them.
  * usage: test_kernels [-v] [-a | -p N] [part of a name [seed]] */
 #include "ops.h"
