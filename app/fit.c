@@ -46,6 +46,12 @@ static cJSON *fit_json(const struct pumice_fit *f)
     return o;
 }
 
+/* Software Vulkan is taken only where there is no GPU; so it is `chosen`, or not at all. */
+static bool would_take(const struct pumice_device_info *devices, size_t i)
+{
+    return devices[i].chosen || devices[i].kind != PUMICE_DEVICE_SOFTWARE;
+}
+
 int command_fit(const struct options *o)
 {
     struct llm llm;
@@ -64,10 +70,16 @@ int command_fit(const struct options *o)
         snprintf(which, sizeof which, "%u", devices[i].index);
         const struct pumice_engine_params params = {.device = devices[i].kind == PUMICE_DEVICE_CPU ? "cpu" : which,
                                                     .n_ctx = (uint32_t)o->ctx, .kv = o->kv};
-        TRY(pumice_fit(llm.model, &params, &fit));
-        fit.device.chosen = devices[i].chosen;
-        fit.device.index = devices[i].index;
         n_shown++;
+        st = pumice_fit(llm.model, &params, &fit);
+        if ((st == PUMICE_DEVICE || st == PUMICE_UNSUPPORTED) && o->device == NULL) { /* the others are of interest still */
+            term_error("%u  %s: %s", devices[i].index, devices[i].name, pumice_error());
+            st = PUMICE_OK;
+            continue;
+        }
+        TRY(st);
+        fit.device.chosen = o->device != NULL || (fit.fits && n_fit == 0 && would_take(devices, i));
+        fit.device.index = devices[i].index;
         n_fit += fit.fits;
         if (o->json)
             cJSON_AddItemToArray(list, fit_json(&fit));

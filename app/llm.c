@@ -69,7 +69,7 @@ static void note_device(const struct pumice_device_info *d, bool chosen_by_name)
     else if (d->kind == PUMICE_DEVICE_CPU)
         term_note("device cpu: %s, %s", d->name,
                   chosen_by_name ? "pumice's own processor back end"
-                                 : "as no GPU and no Vulkan driver was found: going on with the processor");
+                                 : "as there is no GPU that can be used: going on with the processor");
     else
         term_note("device %u: %s, %s", d->index, d->name, memory);
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { DEVICES_TRIED = 16 };
+
 enum pumice_status engine_check(const struct pumice_engine *e)
 {
     return e->lost[0] ? err_set(PUMICE_DEVICE, "the device failed earlier: %s; open the model again", e->lost) : PUMICE_OK;
@@ -117,6 +119,7 @@ static enum pumice_status load_weights(struct pumice_engine *e, const struct pum
     struct loader l = {.engine = e, .params = params, .total_bytes = MAX(m->weight_bytes, (uint64_t)1)};
     w->layers = arena_alloc(&e->arena, m->h.n_layers, sizeof *w->layers);
     w->labels = arena_alloc(&e->arena, m->h.n_layers, sizeof *w->labels);
+    if (e->backend->calls->weights_expect) e->backend->calls->weights_expect(e->backend, e->weight_bytes);
     if (!w->layers || !w->labels) TRY(err_memory("the layers", m->h.n_layers * sizeof *w->layers));
     TRY(report(&l));
     TRY(load(&l, m->embed, false, &w->embed));
@@ -175,6 +178,8 @@ static enum pumice_status check_fit(struct pumice_engine *e, const struct pumice
     if (st != PUMICE_OK) return st;
     engine_fit(e->model, e->backend, params->n_ctx, params->kv, &fit);
     e->n_ctx = fit.n_ctx;
+    e->n_ctx_cut = !params->n_ctx && fit.n_ctx < MIN((uint32_t)FIT_DEFAULT_CONTEXT, e->model->h.n_context);
+    e->weight_bytes = fit.weight_bytes;
     if (fit.fits) return PUMICE_OK;
     if (fit.max_ctx) snprintf(smaller, sizeof smaller, "a smaller context (-c %u fits), ", fit.max_ctx);
     if (fit.weight_bytes + fit.kv_bytes + fit.work_bytes <= fit.available_bytes)
@@ -186,12 +191,51 @@ static enum pumice_status check_fit(struct pumice_engine *e, const struct pumice
                    gib(fit.work_bytes), fit.device.name, gib(fit.available_bytes), smaller);
 }
 
+/* The back end on `device`, if the model fits. */
+static enum pumice_status open_on(struct pumice_engine *e, const struct pumice_engine_params *params, const char *device)
+{
+    enum pumice_status st = PUMICE_OK;
+    TRY(backend_create(&(struct backend_options){.device = device, .validate = params->validate, .perf = params->perf,
+                                                 .n_threads = params->n_threads}, &e->backend));
+    e->chunk = engine_chunk(&e->model->h, e->backend);
+    TRY(check_fit(e, params));
+    return PUMICE_OK;
+fail:
+    if (e->backend) e->backend->calls->destroy(e->backend);
+    e->backend = NULL;
+    return st;
+}
+
+/* The device that was asked for; or the best one that works and that the model fits: the other GPUs after the first, then the
+ * processor. */
+static enum pumice_status open_backend(struct pumice_engine *e, const struct pumice_engine_params *params)
+{
+    const enum pumice_status st = open_on(e, params, params->device);
+    const bool may_go_on = st == PUMICE_MEMORY || st == PUMICE_DEVICE || st == PUMICE_UNSUPPORTED;
+    if (!may_go_on || !device_automatic(params->device) || params->validate) return st;
+    struct pumice_device_info list[DEVICES_TRIED];
+    size_t n = COUNT_OF(list);
+    char why[384];
+    snprintf(why, sizeof why, "%s", pumice_error());
+    if (pumice_devices(NULL, list, &n) != PUMICE_OK) n = 0;
+    for (size_t i = 0; i < MIN(n, COUNT_OF(list)); i++) {
+        const bool cpu = list[i].kind == PUMICE_DEVICE_CPU;
+        if (list[i].chosen || !list[i].usable || list[i].kind == PUMICE_DEVICE_SOFTWARE) continue;
+        snprintf(e->instead, sizeof e->instead, cpu ? "cpu" : "%u", list[i].index);
+        if (open_on(e, params, e->instead) != PUMICE_OK) continue;
+        snprintf(e->warning, sizeof e->warning, "going on with %.100s: %s", list[i].name, why);
+        return PUMICE_OK;
+    }
+    return err_set(st, "%s", why);
+}
+
 enum pumice_status pumice_engine_open(struct pumice_model *model, const struct pumice_engine_params *params,
                                       struct pumice_engine **out)
 {
     enum pumice_status st = PUMICE_OK;
     static const struct pumice_engine_params defaults;
     const uint64_t start = platform_now_ns();
+    struct pumice_engine_params on;
     *out = NULL;
     if (!params) params = &defaults;
     struct pumice_engine *e = mem_calloc(1, sizeof *e);
@@ -200,12 +244,13 @@ enum pumice_status pumice_engine_open(struct pumice_model *model, const struct p
     e->kv = params->kv;
     TRY(model_bind(model));
     TRY(engine_check_kv(model, params->kv));
-    TRY(backend_create(&(struct backend_options){.device = params->device, .validate = params->validate,
-                                                 .perf = params->perf, .n_threads = params->n_threads}, &e->backend));
+    TRY(open_backend(e, params));
+    on = *params;
+    if (e->instead[0]) on.device = e->instead;
+    if (!on.trusted) TRY(engine_first_use(e, &on));
     e->chunk = engine_chunk(&model->h, e->backend);
-    if (!params->trusted) TRY(engine_first_use(e, params));
-    TRY(check_fit(e, params));
-    TRY(load_weights(e, params));
+    TRY(check_fit(e, &on)); /* other kernels may want other layouts, and other steps */
+    TRY(load_weights(e, &on));
     TRY(make_activations(e));
     e->load_ns = platform_now_ns() - start;
     *out = e;
@@ -225,7 +270,7 @@ void pumice_engine_close(struct pumice_engine *e)
 
 void pumice_engine_get_info(const struct pumice_engine *e, struct pumice_engine_info *out)
 {
-    *out = (struct pumice_engine_info){.load_ns = e->load_ns, .device_bytes = e->backend->calls->device_bytes(e->backend)};
+    *out = (struct pumice_engine_info){.load_ns = e->load_ns, .n_ctx_cut = e->n_ctx_cut, .device_bytes = e->backend->calls->device_bytes(e->backend)};
     e->backend->calls->info(e->backend, &out->device);
     memcpy(out->warning, e->warning, sizeof out->warning);
 }
@@ -243,7 +288,7 @@ enum pumice_status pumice_devices(const char *wanted, struct pumice_device_info 
     struct backend *cpu = NULL;
     const size_t capacity = *n;
     const bool by_name = wanted && (strcmp(wanted, "cpu") == 0 || strcmp(wanted, "reference") == 0);
-    const bool automatic = !wanted || !wanted[0] || strcmp(wanted, "auto") == 0;
+    const bool automatic = device_automatic(wanted);
     bool taken = false;
     TRY(gpu_devices(wanted, out, n));
     for (size_t i = 0; i < MIN(*n, capacity); i++) {

@@ -11,11 +11,14 @@ struct pumice_engine {
     struct activations activations; /* for up to `chunk` tokens; sessions take turns */
     uint32_t chunk;
     uint32_t n_ctx; /* of a session that asks for none */
+    bool n_ctx_cut; /* and less than it would be with more memory */
+    uint64_t weight_bytes;
+    char instead[16]; /* device taken where the automatic choice did not do; "": that one did */
     enum pumice_kv kv;
     uint32_t draws_a_start; /* tokens that generate has the device compute at a time; 0: as many as suit its speed */
     uint64_t load_ns;
     struct arena arena;
-    char warning[256];
+    char warning[512];
     char lost[512]; /* why the device failed; "" while it works */
 };
 
@@ -34,6 +37,7 @@ size_t activations_of(const struct hparams *h, uint64_t T, struct activations *a
 enum pumice_status engine_first_use(struct pumice_engine *e, const struct pumice_engine_params *params);
 /* fit.c: tokens of a prefill step: what suits the device, or less where its buffers are small. */
 uint32_t engine_chunk(const struct hparams *h, struct backend *b);
+enum { FIT_DEFAULT_CONTEXT = 8192, FIT_LEAST_CONTEXT = 2048 }; /* of sessions that ask for none: aimed at; less is not chosen */
 /* fit.c: the plan for a back end that is open. */
 void engine_fit(const struct pumice_model *m, struct backend *b, uint32_t n_ctx, enum pumice_kv kv, struct pumice_fit *out);
 

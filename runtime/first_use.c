@@ -66,17 +66,15 @@ static enum pumice_status find_right(const struct pumice_engine_params *params, 
     enum pumice_status st = PUMICE_OK;
     struct backend *b = NULL;
     struct pumice_device_info info;
-    TRY(backend_create(&(struct backend_options){.device = params->device, .validate = params->validate}, &b));
+    TRY(backend_create(&(struct backend_options){.device = params->device, .validate = params->validate, .n_threads = params->n_threads}, &b));
     b->calls->info(b, &info);
-    if (params->progress && !params->progress(params->user, "check", 0))
-        TRY(err_set(PUMICE_CANCELLED, "checking the device was cancelled"));
     for (uint32_t v = 0; v < MAX_VARIANTS; v++) {
         const uint64_t begin = platform_now_ns();
         size_t n_rows = 0, n_wrong = 0;
         char name[96] = "";
         const char *of = b->calls->variant(b, v);
         if (!of) break;
-        TRY(kernel_table_check(b, needs, &n_rows, &n_wrong, name, sizeof name));
+        TRY(kernel_table_check(b, needs, params, &n_rows, &n_wrong, name, sizeof name));
         log_line(PUMICE_LOG_INFO, "self-test of %zu kernels (%s): %zu wrong, %.0f ms", n_rows, of, n_wrong,
                  (double)(platform_now_ns() - begin) / 1e6);
         if (n_wrong == 0) {
@@ -111,7 +109,8 @@ static enum pumice_status tune(struct pumice_engine *e, const struct pumice_engi
     if (st == PUMICE_CANCELLED) return st;
     log_line(PUMICE_LOG_INFO, "tuned in %.1f s%s%s", (double)(platform_now_ns() - begin) / 1e9, st == PUMICE_OK ? "" : ", in vain: ",
              st == PUMICE_OK ? "" : pumice_error());
-    (void)b->calls->variant(b, 0); /* what is kept now */
+    if (st != PUMICE_OK) (void)b->calls->tune_keep(b); /* what is built in, so that it is not tried at every start */
+    (void)b->calls->variant(b, 0);                    /* what is kept now */
     return PUMICE_OK;
 }
 
@@ -133,7 +132,8 @@ enum pumice_status engine_first_use(struct pumice_engine *e, const struct pumice
     }
     if (variant == 0) return PUMICE_OK;
     const char *name = b->calls->variant(b, variant);
-    snprintf(e->warning, sizeof e->warning, "this device's driver computes %s wrong; going on with slower kernels (%s)", wrong,
+    const size_t n = strlen(e->warning); /* that another device was passed over */
+    snprintf(e->warning + n, sizeof e->warning - n, "%sthis device's driver computes %s wrong; going on with other kernels (%s)", n ? "; " : "", wrong,
              name ? name : "?");
 fail:
     return st;

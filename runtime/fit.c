@@ -1,11 +1,9 @@
 /* fit: what a model takes on a device, against what the device has to give; before anything is loaded. See pumice.h. */
 #include "engine.h"
 
-#include "quant.h"
-
 #include <string.h>
 
-enum { DEFAULT_CONTEXT = 8192, CONTEXT_STEP = 256 };
+enum { CONTEXT_STEP = 256 };
 
 static uint64_t weights(const struct pumice_model *m, struct backend *b)
 {
@@ -66,8 +64,8 @@ void engine_fit(const struct pumice_model *m, struct backend *b, uint32_t n_ctx,
     const uint64_t whole = MIN(memory.max_buffer_bytes / h->G, memory.max_binding_bytes) / head_bytes / KV_ROUND * KV_ROUND;
     const uint64_t most = MIN(MIN(room, whole), (uint64_t)h->n_context);
     out->max_ctx = (uint32_t)(most > CONTEXT_STEP ? most / CONTEXT_STEP * CONTEXT_STEP : most == h->n_context ? most : 0);
-    out->n_ctx = n_ctx ? n_ctx : MIN((uint32_t)DEFAULT_CONTEXT, h->n_context);
-    if (!n_ctx && out->max_ctx) out->n_ctx = MIN(out->n_ctx, out->max_ctx);
+    const uint32_t wanted = MIN((uint32_t)FIT_DEFAULT_CONTEXT, h->n_context), least = MIN((uint32_t)FIT_LEAST_CONTEXT, h->n_context);
+    out->n_ctx = n_ctx ? n_ctx : MAX(MIN(wanted, out->max_ctx), least);
     out->kv_bytes = kv_bytes(h, out->n_ctx, kv);
     out->fits = out->n_ctx <= most;
 }

@@ -19,7 +19,7 @@ enum gguf_value_type {
     GGUF_N_VALUE_TYPES
 };
 
-/* ggml's tensor types by their number in the file. Those without a comment cannot be dequantised (yet). */
+/* ggml's tensor types by their number in the file; quant_can_dequantize says which can be computed with. */
 enum gguf_tensor_type {
     GGUF_T_F32 = 0, GGUF_T_F16 = 1, GGUF_T_Q4_0 = 2, GGUF_T_Q4_1 = 3, GGUF_T_Q5_0 = 6, GGUF_T_Q5_1 = 7,
     GGUF_T_Q8_0 = 8, GGUF_T_Q8_1 = 9, GGUF_T_Q2_K = 10, GGUF_T_Q3_K = 11, GGUF_T_Q4_K = 12, GGUF_T_Q5_K = 13,

@@ -14,7 +14,6 @@
 #include <string.h>
 
 enum {
-    MAX_ROWS = 256,
     MAX_COPIES = 64,
     MAX_OPS = 256, /* in a plan */
     N_SAMPLES = 15,
@@ -79,50 +78,63 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* A plan of n_ops times ops[i % n_copies]. */
-static enum pumice_status make_plan(struct backend *b, const struct op *ops, uint32_t n_copies, uint32_t n_ops, struct plan **out)
+/* What is measured: ops[i % n_copies] again and again, each behind `before` (NULL: nothing). */
+struct timed {
+    const struct op *ops, *before;
+    uint32_t n_copies;
+};
+
+static enum pumice_status make_plan(struct backend *b, const struct timed *t, uint32_t n_ops, struct plan **out)
 {
     enum pumice_status st = PUMICE_OK;
     TRY(b->calls->plan_begin(b, "kernel bench", out));
-    for (uint32_t i = 0; i < n_ops; i++) TRY(b->calls->record(*out, &ops[i % n_copies]));
+    for (uint32_t i = 0; i < n_ops; i++) {
+        if (t->before) TRY(b->calls->record(*out, t->before));
+        TRY(b->calls->record(*out, &t->ops[i % t->n_copies]));
+    }
     TRY(b->calls->plan_end(*out));
 fail:
     return st;
 }
 
+static uint64_t timed_ns(struct backend *b, const struct timed *t)
+{
+    return device_ns(b, t->ops->kind) + (t->before ? device_ns(b, t->before->kind) : 0);
+}
+
 /* One run of the plan: ns an op. */
-static enum pumice_status time_plan(struct backend *b, struct plan *p, enum op_kind kind, uint32_t n_ops, double *ns)
+static enum pumice_status time_plan(struct backend *b, struct plan *p, const struct timed *t, uint32_t n_ops, double *ns)
 {
     enum pumice_status st = PUMICE_OK;
-    const uint64_t before = device_ns(b, kind), begin = platform_now_ns();
+    const uint64_t before = timed_ns(b, t), begin = platform_now_ns();
     TRY(b->calls->plan_run(p));
-    const uint64_t wall = platform_now_ns() - begin, own = device_ns(b, kind) - before;
+    const uint64_t wall = platform_now_ns() - begin, own = timed_ns(b, t) - before;
     *ns = (double)(own ? own : wall) / n_ops;
 fail:
     return st;
 }
 
 /* Median and half the distance between the quartiles, ns an op. */
-static enum pumice_status measure(struct backend *b, const struct op *ops, uint32_t n_copies, double *median, double *spread)
+static enum pumice_status measure(struct backend *b, const struct timed *t, double *median, double *spread)
 {
     enum pumice_status st = PUMICE_OK;
     struct plan *p = NULL;
     double samples[N_SAMPLES], first = 0;
     uint32_t n = 0;
-    TRY(make_plan(b, ops, n_copies, n_copies, &p));
-    TRY(time_plan(b, p, ops->kind, n_copies, &first)); /* warms up: pipelines, pages */
-    TRY(time_plan(b, p, ops->kind, n_copies, &first));
+    TRY(make_plan(b, t, t->n_copies, &p));
+    TRY(time_plan(b, p, t, t->n_copies, &first)); /* warms up: pipelines, pages */
+    TRY(time_plan(b, p, t, t->n_copies, &first));
     const double wanted = SAMPLE_NS / MAX(first, 1.0);
     uint32_t n_ops = wanted < MAX_OPS ? (uint32_t)wanted : (uint32_t)MAX_OPS;
-    n_ops = MAX(n_ops, n_copies);
-    if (n_ops != n_copies) {
+    n_ops = MAX(n_ops, t->n_copies);
+    if (n_ops != t->n_copies) {
         b->calls->plan_destroy(p);
         p = NULL;
-        TRY(make_plan(b, ops, n_copies, n_ops, &p));
-        TRY(time_plan(b, p, ops->kind, n_ops, &first));
+        TRY(make_plan(b, t, n_ops, &p));
+        TRY(time_plan(b, p, t, n_ops, &first));
     }
     const uint64_t end = platform_now_ns() + ROW_NS;
-    while (n < N_SAMPLES && (n < 3 || platform_now_ns() < end)) TRY(time_plan(b, p, ops->kind, n_ops, &samples[n++]));
+    while (n < N_SAMPLES && (n < 3 || platform_now_ns() < end)) TRY(time_plan(b, p, t, n_ops, &samples[n++]));
     qsort(samples, n, sizeof *samples, compare_doubles);
     *median = n % 2 ? samples[n / 2] : (samples[n / 2 - 1] + samples[n / 2]) / 2;
     *spread = (samples[n - 1 - n / 4] - samples[n / 4]) / 2;
@@ -185,9 +197,11 @@ static enum pumice_status time_row(struct bench *b, const struct kernel_row *row
         if (n_copies) ops[i].w = &copies[i];
         if (n_copies && n_outputs == 2) ops[i].w2 = &copies[(i + 1) % n_copies]; /* of the same shape: gate and up */
     }
-    TRY(measure(device, ops, MAX(n_copies, 1u), median, spread));
+    call.before[0].step = step;
+    const struct timed timed = {ops, row->before ? &call.before[0] : NULL, MAX(n_copies, 1u)};
+    TRY(measure(device, &timed, median, spread));
     if (out) {
-        out->bytes = op_bytes(&ops[0], row->past);
+        out->bytes = op_bytes(&ops[0], row->past) + (timed.before ? op_bytes(timed.before, row->past) : 0);
         out->flops = op_flops(&ops[0], row->past);
         *arithmetic = device->calls->arithmetic_of ? device->calls->arithmetic_of(device, &ops[0]) : ARITHMETIC_F32;
     }
@@ -289,6 +303,10 @@ static enum pumice_status bench_rest(struct bench *b, const struct shapes *s, co
             TRY(bench_row(b, &(struct kernel_row){.kind = OP_ATTENTION, .T = T, .H = s->H, .G = s->G, .E = s->E, .past = pasts[p],
                                                   .kv = b->kv}, NULL, 0));
     }
+    /* both as a plan has them: one kernel, where there is one */
+    for (size_t p = 0; p < COUNT_OF(pasts); p++)
+        TRY(bench_row(b, &(struct kernel_row){.kind = OP_ATTENTION, .before = rope, .T = 1, .H = s->H, .G = s->G, .E = s->E,
+                                              .past = pasts[p], .kv = b->kv}, NULL, 0));
 fail:
     close_device(b);
     return st;
@@ -306,14 +324,14 @@ static enum pumice_status measure_ceilings(struct bench *b)
     TRY(d->calls->buffer_create(d, MEM_SCRATCH, bytes / 2, "ceiling x", &x));
     TRY(d->calls->buffer_create(d, MEM_SCRATCH, bytes / 2, "ceiling y", &y));
     const struct op copy = {.kind = OP_COPY, .label = "copy", .x = x, .y = y};
-    TRY(measure(d, &copy, 1, &ns, &spread));
+    TRY(measure(d, &(struct timed){.ops = &copy, .n_copies = 1}, &ns, &spread));
     b->ceilings.bytes_per_s = (double)op_bytes(&copy, 0) * 1e9 / ns;
     if (b->ceilings.device.kind == PUMICE_DEVICE_CPU) goto fail; /* its own kernels are not made of such loops */
     for (enum arithmetic a = 0; a < ARITHMETIC_N; a++) {
         if (a != ARITHMETIC_F32 && !(d->calls->has_arithmetic && d->calls->has_arithmetic(d, a))) continue;
         const struct op peak = {.kind = OP_PEAK, .label = "peak", .arithmetic = a, .x = x, .y = y, .D = b->host ? PEAK_N / 64 : PEAK_N,
                                 .rounds = b->host || a != ARITHMETIC_MATRIX ? PEAK_ROUNDS : PEAK_ROUNDS_MATRIX};
-        TRY(measure(d, &peak, 1, &ns, &spread));
+        TRY(measure(d, &(struct timed){.ops = &peak, .n_copies = 1}, &ns, &spread));
         *ceiling(&b->ceilings, a) = op_flops(&peak, 0) * 1e9 / ns;
     }
 fail:
@@ -387,25 +405,36 @@ fail:
 }
 
 /* What the kernels of a knob take with the values in use. */
-static enum pumice_status tuner_time(struct tuner *t, const struct tune_knob *k, double *ns)
+static enum pumice_status tuner_sum(struct tuner *t, const struct tune_knob *k, double *ns)
 {
     enum pumice_status st = PUMICE_OK;
     const struct shapes *s = &t->shapes;
+    const uint32_t T = t->b.host ? MIN(k->T, 32u) : k->T;
     double spread = 0, one = 0;
     *ns = 0;
     if (k->kind != OP_MATMUL) {
         const enum op_kind kind = k->kind == OP_QK_NORM_ROPE_KV && s->bias ? OP_BIAS_ROPE_KV : k->kind;
-        const struct kernel_row row = {.kind = kind, .T = k->T, .K = s->D, .H = s->H, .G = s->G, .E = s->E, .past = 1024};
+        const struct kernel_row row = {.kind = kind, .T = T, .K = s->D, .H = s->H, .G = s->G, .E = s->E, .past = 1024};
         return time_row(&t->b, &row, NULL, 0, ns, &spread, NULL, NULL);
     }
     for (uint32_t j = 0; j < t->n_matrices; j++) {
         const struct matrix *m = &t->matrices[j];
-        const struct kernel_row row = {.kind = OP_MATMUL, .type = m->type, .T = k->T, .N = m->n, .K = m->k};
+        const struct kernel_row row = {.kind = OP_MATMUL, .type = m->type, .T = T, .N = m->n, .K = m->k};
         TRY(time_row(&t->b, &row, t->weights[j], t->n_copies[j], &one, &spread, NULL, NULL));
         *ns += one;
     }
 fail:
     return st;
+}
+
+/* The same; infinity where they cannot be built, or take more than the device has. */
+static enum pumice_status tuner_time(struct tuner *t, const struct tune_knob *k, double *ns)
+{
+    const enum pumice_status st = tuner_sum(t, k, ns);
+    if (st != PUMICE_UNSUPPORTED && st != PUMICE_DEVICE) return st;
+    log_line(PUMICE_LOG_INFO, "tuning %s: %s", k->name, pumice_error());
+    *ns = INFINITY;
+    return backend_alive(t->b.rig.side[0]);
 }
 
 static enum pumice_status tuner_knob(struct tuner *t, uint32_t i, const struct tune_knob *k,
@@ -435,6 +464,7 @@ static enum pumice_status tuner_knob(struct tuner *t, uint32_t i, const struct t
     device->calls->tune_set(device, i, best < k->n ? k->values[best] : k->now);
     for (uint32_t j = 0; j < k->n; j++) {
         const bool chosen = best < k->n ? j == best : k->values[j] == k->now;
+        if (isinf(ns[j])) continue;
         if (!report(user, &(struct pumice_tune_row){.knob = k->name, .value = k->values[j], .ns = ns[j], .chosen = chosen}))
             return err_set(PUMICE_CANCELLED, "tuning was cancelled; nothing is kept");
     }
@@ -488,7 +518,7 @@ enum pumice_status pumice_bench_kernels(const struct pumice_engine_params *param
                                         void *user, struct pumice_ceilings *ceilings)
 {
     enum pumice_status st = PUMICE_OK;
-    struct bench b = {.options = {.device = params ? params->device : NULL, .perf = true,
+    struct bench b = {.options = {.device = params ? params->device : NULL, .validate = params && params->validate, .perf = true,
                                   .n_threads = params ? params->n_threads : 0},
                       .rig = {.n_sides = 1, .random = 1}, .only = only, .report = report, .user = user,
                       .kv = params ? params->kv : PUMICE_KV_F16};

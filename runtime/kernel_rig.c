@@ -8,9 +8,9 @@
 
 enum { GUARD = 256, MAX_OWN_ROWS = 257, MAX_HEAD = 256 };
 
-/* Weights decoded with another last bit of 24, as the order of operations is the compiler's, may round to the other half of
- * 11 bits: one in 2^12 of them, by 2^-11, and sums of few products cancel. */
-static const double HALVES_LIMIT = 1e-8;
+/* Decoded weights as halves, rounded to the nearest by the reference: a device may cut instead, so that every other one differs by
+ * 2^-10 of itself at most. */
+static const double HALVES_LIMIT = 0x1p-20;
 
 /* --- inputs --------------------------------------------------------------------------------------------- */
 

@@ -4,6 +4,21 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Of each stretch of a cache the positions after the first ones: a processor reads them faster from large pages, which a short
+ * conversation must not pay for, though: it would take one for every head. */
+enum { KV_EARLY_BYTES = 2 << 20 };
+
+static void late_stretches(const struct kv *kv, struct buf buf)
+{
+    uint64_t at = 0;
+    for (uint32_t g = 0; g < kv->G; g++)
+        for (int plane = 0; plane < 2; plane++) {
+            const uint64_t bytes = kv_round_up(kv->C) * kv_plane_bytes(kv->type, kv->E, plane);
+            if (bytes > KV_EARLY_BYTES) kv->backend->calls->buffer_late(kv->backend, buf, at + KV_EARLY_BYTES, bytes - KV_EARLY_BYTES);
+            at += bytes;
+        }
+}
+
 enum pumice_status kv_create(struct backend *b, const struct hparams *h, uint32_t C, enum pumice_kv type, struct kv *out)
 {
     enum pumice_status st = PUMICE_OK;
@@ -21,6 +36,9 @@ enum pumice_status kv_create(struct backend *b, const struct hparams *h, uint32_
         TRY(b->calls->buffer_create(b, MEM_KV, bytes, name, &l->k));
         snprintf(name, sizeof name, "L%02u v cache", i);
         TRY(b->calls->buffer_create(b, MEM_KV, bytes, name, &l->v));
+        if (!b->calls->buffer_late) continue;
+        late_stretches(out, l->k);
+        late_stretches(out, l->v);
     }
     return PUMICE_OK;
 fail:

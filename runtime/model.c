@@ -146,7 +146,7 @@ fail:
 static enum pumice_status err_type(const struct gguf_tensor *t, const char *supported)
 {
     const struct gguf_type_traits *type = gguf_type(t->type);
-    return err_set(PUMICE_UNSUPPORTED, "tensor %s has type %s; supported are %s; convert it with pumice-gguf quantize",
+    return err_set(PUMICE_UNSUPPORTED, "tensor %s has type %s; supported are %s; use a file of one of those",
                    show(t->name).text, type && type->name ? type->name : "unknown", supported);
 }
 

@@ -165,11 +165,21 @@ static bool is_cpu_index(const char *device)
     return end != device && !*end && gpu_devices(NULL, &none, &n) == PUMICE_OK && index == n;
 }
 
+enum pumice_status backend_alive(struct backend *b)
+{
+    struct plan *plan = NULL;
+    const enum pumice_status st = b->calls->plan_begin(b, "alive", &plan);
+    b->calls->plan_destroy(plan);
+    return st;
+}
+
+bool device_automatic(const char *wanted) { return !wanted || !wanted[0] || strcmp(wanted, "auto") == 0; }
+
 /* The order of preference is in pumice.h at pumice_engine_params.device. */
 enum pumice_status backend_create(const struct backend_options *options, struct backend **out)
 {
     const char *device = options->device;
-    const bool automatic = !device || !device[0] || strcmp(device, "auto") == 0;
+    const bool automatic = device_automatic(device);
     if (!automatic && (strcmp(device, "cpu") == 0 || strcmp(device, "reference") == 0 || is_cpu_index(device))) {
         struct backend_options cpu = *options;
         if (strcmp(device, "reference") != 0) cpu.device = "cpu";

@@ -56,6 +56,7 @@ enum mem_use {
     MEM_KV,      /* per session */
     MEM_SCRATCH, /* activations */
     MEM_STEP,    /* host writes it before each run */
+    MEM_STAGE,   /* host writes it at random, the device copies from it */
     MEM_READBACK /* host reads it after a run */
 };
 
@@ -189,11 +190,15 @@ struct backend_calls {
     /* Contents are undefined. Fails MEMORY naming what and how much. name: for the debugger, copied. */
     enum pumice_status (*buffer_create)(struct backend *b, enum mem_use use, uint64_t bytes, const char *name,
                                         struct buf *out);
+    /* Hint: of a new buffer, that range is written late or never, and then all of it is read often. NULL: of no use. */
+    void (*buffer_late)(struct backend *b, struct buf buf, uint64_t at, uint64_t bytes);
     void (*buffer_destroy)(struct backend *b, struct buf *buf); /* not for MEM_WEIGHT, which live until destroy */
     enum pumice_status (*buffer_write)(struct backend *b, struct buf dst, uint64_t at, const void *src, uint64_t bytes);
     enum pumice_status (*buffer_read)(struct backend *b, struct buf src, uint64_t at, void *dst, uint64_t bytes);
     /* The host's view of a MEM_STEP or MEM_READBACK buffer. */
     void *(*buffer_host)(struct backend *b, struct buf buf);
+    /* How many bytes of weights will come, by weight_bytes, for where they are put. NULL: no need to know. */
+    void (*weights_expect)(struct backend *b, uint64_t bytes);
     /* Copies (and repacks) a tensor; name must live as long as the back end. Fails MEMORY, UNSUPPORTED, DEVICE. */
     enum pumice_status (*weight_create)(struct backend *b, const struct weight_source *src, struct weight *out);
     enum pumice_status (*weights_done)(struct backend *b); /* all weights have arrived on return */
@@ -261,6 +266,9 @@ struct backend_options {
     bool validate, perf;
     uint32_t n_threads;
 };
+/* Fails DEVICE when it can take no more work. */
+enum pumice_status backend_alive(struct backend *b);
+bool device_automatic(const char *wanted); /* NULL, "" or "auto" */
 /* cpu/: never needs Vulkan. */
 enum pumice_status cpu_backend_create(const struct backend_options *options, struct backend **out);
 /* gpu/: fails UNSUPPORTED when no Vulkan device fits `device`. */
@@ -290,8 +298,9 @@ struct kernel_needs {
     enum op_kind rope; /* which of the two */
     enum pumice_kv kv;
 };
-/* Runs those rows once, as the back end's kernels are chosen now. *wrong: how many are; name: the first of them. */
-enum pumice_status kernel_table_check(struct backend *tested, const struct kernel_needs *needs, size_t *n_rows, size_t *n_wrong,
-                                      char *name, size_t name_bytes);
+/* Runs those rows once, as the back end's kernels are chosen now. *n_wrong: how many are wrong or cannot be run; name: the first of
+ * them. params: whose progress is asked before each (stage "check"). */
+enum pumice_status kernel_table_check(struct backend *tested, const struct kernel_needs *needs, const struct pumice_engine_params *params,
+                                      size_t *n_rows, size_t *n_wrong, char *name, size_t name_bytes);
 
 #endif

@@ -82,6 +82,15 @@ static void advise(const struct mapping *m, uint64_t offset, uint64_t bytes, int
 void platform_map_want(const struct mapping *m, uint64_t offset, uint64_t bytes) { advise(m, offset, bytes, MADV_WILLNEED); }
 void platform_map_drop(const struct mapping *m, uint64_t offset, uint64_t bytes) { advise(m, offset, bytes, MADV_DONTNEED); }
 
+void platform_large_pages(void *data, uint64_t bytes)
+{
+    const uintptr_t size = (uintptr_t)2 << 20, begin = ((uintptr_t)data + size - 1) / size * size;
+    const uintptr_t end = ((uintptr_t)data + (uintptr_t)bytes) / size * size;
+#ifdef MADV_HUGEPAGE
+    if (begin < end) (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+#endif
+}
+
 static enum pumice_status read_file(const char *path, int flags, uint64_t max_bytes, char **data, size_t *bytes)
 {
     enum pumice_status st = PUMICE_OK;

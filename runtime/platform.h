@@ -21,6 +21,9 @@ void platform_unmap(struct mapping *m); /* NULL or zeroed is fine */
 void platform_map_want(const struct mapping *m, uint64_t offset, uint64_t bytes);
 void platform_map_drop(const struct mapping *m, uint64_t offset, uint64_t bytes);
 
+/* Hint: whole large pages inside the range, which is not written yet, may come as such. */
+void platform_large_pages(void *data, uint64_t bytes);
+
 /* Reads a whole file into mem_alloc'ed memory with one NUL byte after it; refuses more than max_bytes. */
 enum pumice_status platform_read(const char *path, uint64_t max_bytes, char **data, size_t *bytes);
 /* The same for a file that this program wrote: a symbolic link in its place is not followed, but IO. */

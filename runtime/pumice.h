@@ -132,7 +132,8 @@ enum pumice_kv {
 const char *pumice_kv_name(enum pumice_kv type); /* "f16", "q8_0"; NULL past the last */
 struct pumice_engine_params {
     uint32_t n_ctx; /* what sessions will ask for, so that what cannot fit is refused before it is loaded; 0 = they choose */
-    /* NULL or "auto": the best GPU, else software Vulkan, else the CPU. Otherwise an index, part of a name
+    /* NULL or "auto": the best GPU that works and that the model fits, or the CPU where there is no such; without any GPU software
+     * Vulkan, else the CPU. Otherwise an index, part of a name
      * (any case), a UUID, "cpu" (pumice's own back end), "reference" (the same in double precision, slow) or "software". */
     const char *device;
     bool validate; /* Vulkan validation layers on; their errors become PUMICE_DEVICE */
@@ -155,7 +156,8 @@ struct pumice_engine_info {
     struct pumice_device_info device;
     uint64_t device_bytes; /* everything allocated on the device now */
     uint64_t load_ns;
-    char warning[256]; /* what the person should know about the device, or "" */
+    bool n_ctx_cut;        /* sessions that ask for no context get less than 8192 tokens for want of memory */
+    char warning[512]; /* what the person should know about the device, or "" */
 };
 /* The plan before loading: what a model takes on a device, and what that has to give. */
 struct pumice_fit {
@@ -176,7 +178,7 @@ void pumice_engine_get_info(const struct pumice_engine *engine, struct pumice_en
 
 struct pumice_session;
 struct pumice_session_params {
-    uint32_t n_ctx; /* capacity in tokens; 0 = 8192, or less where the model or the device's memory says so */
+    uint32_t n_ctx; /* capacity in tokens; 0 = 8192, or less, down to 2048, where the model or the device's memory says so */
 };
 enum pumice_status pumice_session_open(struct pumice_engine *engine, const struct pumice_session_params *params,
                                        struct pumice_session **out);
@@ -241,7 +243,7 @@ struct pumice_session_stats {
 void pumice_session_get_stats(const struct pumice_session *session, struct pumice_session_stats *out);
 
 /* Tokens and KV as bytes, to be restored into a session of the same model file and the same enum pumice_kv. *bytes in: capacity, out: needed;
- * data NULL only asks for the size. Restore checks everything and fails FORMAT. */
+ * data NULL only asks for the size. Restore checks everything and fails FORMAT, CONTEXT when it is too long for the session, DEVICE. */
 enum pumice_status pumice_session_save(struct pumice_session *session, void *data, size_t *bytes);
 enum pumice_status pumice_session_restore(struct pumice_session *session, const void *data, size_t bytes);
 

@@ -162,8 +162,8 @@ static bool needed(const struct kernel_row *row, const struct kernel_needs *need
     }
 }
 
-enum pumice_status kernel_table_check(struct backend *tested, const struct kernel_needs *needs, size_t *n_rows, size_t *n_wrong,
-                                      char *name, size_t name_bytes)
+enum pumice_status kernel_table_check(struct backend *tested, const struct kernel_needs *needs, const struct pumice_engine_params *params,
+                                      size_t *n_rows, size_t *n_wrong, char *name, size_t name_bytes)
 {
     enum pumice_status st = PUMICE_OK;
     struct kernel_rig rig = {.side = {tested, NULL}, .n_sides = 2};
@@ -173,8 +173,16 @@ enum pumice_status kernel_table_check(struct backend *tested, const struct kerne
     for (size_t i = 0; i < COUNT_OF(table); i++) {
         struct pumice_selftest_row row = {0};
         if (!needed(&table[i], needs)) continue;
+        if (params->progress && !params->progress(params->user, "check", (float)i / (float)COUNT_OF(table)))
+            TRY(err_set(PUMICE_CANCELLED, "checking the device was cancelled"));
         rig.random = 1 + i * 1000003;
-        TRY(kernel_run_row(&rig, &table[i], &row));
+        st = kernel_run_row(&rig, &table[i], &row);
+        if (st == PUMICE_UNSUPPORTED || st == PUMICE_DEVICE) { /* as when the driver's compiler fails: as bad as a wrong result */
+            log_line(PUMICE_LOG_INFO, "self-test: %s", pumice_error());
+            st = backend_alive(tested);
+            row.ok = false;
+        }
+        TRY(st);
         ++*n_rows;
         if (row.ok || ++*n_wrong > 1) continue;
         kernel_name(&table[i], "", name, name_bytes);
@@ -192,7 +200,7 @@ enum pumice_status pumice_selftest(const struct pumice_engine_params *params, co
     enum pumice_status st = PUMICE_OK;
     struct backend *tested = NULL;
     const struct backend_options options = {.device = params ? params->device : NULL,
-                                            .validate = params && params->validate};
+                                            .validate = params && params->validate, .n_threads = params ? params->n_threads : 0};
     *n_rows = *n_wrong = 0;
     TRY(backend_create(&options, &tested));
     TRY(kernel_table_run(tested, &(struct kernel_filter){only, 1, 0, 1}, seed, report, user, n_rows, n_wrong));

@@ -464,12 +464,16 @@ struct saved {
     uint64_t n_tokens, n_kv;
 };
 static const char magic[8] = "PUMICEKV";
-enum { SAVED_VERSION = 2 };
+enum { SAVED_VERSION = 3 };
 
 /* What must be equal for a cache to make sense: hyper-parameters, tensor directory, and one vector of weights. */
 static uint64_t fingerprint(const struct pumice_model *m)
 {
-    uint64_t hash = hash_bytes(&m->h, sizeof m->h, 0);
+    const struct hparams *h = &m->h;
+    const uint32_t numbers[] = {h->arch, h->n_layers, h->D, h->H, h->G, h->E, h->F, h->V, h->n_context, h->rope.neighbours};
+    const float floats[] = {h->eps, h->rope.base, h->attention_scale};
+    uint64_t hash = hash_bytes(floats, sizeof floats, hash_bytes(numbers, sizeof numbers, 0));
+    if (h->rope.factors) hash = hash_bytes(h->rope.factors, h->E / 2 * sizeof *h->rope.factors, hash);
     for (size_t i = 0; i < m->gguf.n_tensors; i++) {
         const struct gguf_tensor *t = &m->gguf.tensors[i];
         hash = hash_bytes(t->name.data, t->name.n, hash);
@@ -492,7 +496,8 @@ enum pumice_status pumice_session_save(struct pumice_session *s, void *data, siz
                                .n_kv = s->n_kv};
     const size_t capacity = *bytes;
     uint8_t *out = data;
-    if (!size_of_u64(saved_bytes(s, s->n_tokens, s->n_kv), bytes)) return err_memory("the saved session", s->n_tokens);
+    const uint64_t whole = saved_bytes(s, s->n_tokens, s->n_kv);
+    if (!size_of_u64(whole, bytes)) return err_memory("the saved session", whole);
     if (!data) return PUMICE_OK;
     if (capacity < *bytes) return err_set(PUMICE_ARGUMENT, "saving needs %zu bytes, the caller has %zu", *bytes, capacity);
     TRY(engine_check(s->engine));

@@ -17,6 +17,7 @@
 #extension GL_GOOGLE_include_directive : require
 #define PUSH_ATTENTION 1
 #include "common.glsl"
+#include "halves.glsl"
 #include "matrix.glsl"
 
 layout(constant_id = 1) const uint E = 128;
@@ -48,23 +49,25 @@ const uint SCORE_COLS = BC / (PARTS * MN), VALUE_COLS = E / (PARTS * MN); // mat
 shared uvec4 query[BR * STRIDE];
 shared uvec4 tile[BC * STRIDE];
 shared uvec4 weights[BR * WEIGHT_STRIDE];
-shared float scores[BC * SCORE_STRIDE]; // column after column; at the end PARTS * MN columns of the values
+shared uvec4 scores[BC * SCORE_STRIDE / 4u]; // floats, column after column; at the end PARTS * MN columns of the values
 shared float tops[UNITS];               // of a unit: its largest score, at the end its sum of weights
 shared float factors[BR];               // of a row: what undoes q's power of two, and the scale
-shared float growths[BR];               // of a row's top, as factors of its weights; first q's powers of two
+shared uvec4 growths[BR / 4u];         // floats: of a row's top, as factors of its weights; first q's powers of two
 shared uint grown;                      // whether any top has
 KV_PACKED next[LOADS];
 float next_scale[LOADS];
 
+float score_at(uint column, uint r) { return uintBitsToFloat(scores[(column * SCORE_STRIDE + r) / 4u][r % 4u]); }
+
 uint group() { return p.H / p.G; }
 // Row r of this block counts through tokens, then heads; in q and y: t * H + h.
-uint row_index(uint r) { return gl_WorkGroupID.x * BR + r; }
+uint row_index(uint r) { return (p.block0 + gl_WorkGroupID.x) * BR + r; }
 uint row_of(uint r)
 {
     return row_index(r) / group() * p.H + (p.g0 + gl_WorkGroupID.y) * group() + row_index(r) % group();
 }
 
-uvec2 halves(vec4 x) { return uvec2(packFloat2x16(f16vec2(x.xy)), packFloat2x16(f16vec2(x.zw))); }
+uvec2 halves(vec4 x) { return uvec2(packFloat2x16(f16vec2(nearest_halves(x.xy))), packFloat2x16(f16vec2(nearest_halves(x.zw)))); }
 
 #ifdef KV_Q8_0
 uvec4 piece_of(uvec2 x, float d) { return uvec4(halves(d * kv_bytes_of(x.x)), halves(d * kv_bytes_of(x.y))); }
@@ -106,14 +109,15 @@ void put_query(uint n_rows)
         [[unroll]] for (uint c = 0u; c < BC / 8u; c++) top = max(top, tops[c * BR + r]);
         // the exponent of what brings it to 2^14 .. 2^15; of its inverse: 254 - up
         const uint up = min(268u - (floatBitsToUint(top) >> 23), 254u);
-        growths[r] = uintBitsToFloat(up << 23);
+        growths[r / 4u][r % 4u] = up << 23;
         factors[r] = uintBitsToFloat((254u - up) << 23) * p.scale;
     }
     barrier();
     for (uint i = gl_LocalInvocationIndex; i < BR * (E / 8u); i += WG) {
         const uint r = i / (E / 8u), piece = i % (E / 8u), at = row_of(r) * (E / 4u) + 2u * piece;
         uvec4 h = uvec4(0u);
-        if (r < n_rows) h = uvec4(halves(q[at] * growths[r]), halves(q[at + 1u] * growths[r]));
+        const float up = uintBitsToFloat(growths[r / 4u][r % 4u]);
+        if (r < n_rows) h = uvec4(halves(q[at] * up), halves(q[at + 1u] * up));
         query[r * STRIDE + piece] = h;
     }
 }
@@ -121,7 +125,7 @@ void put_query(uint n_rows)
 void main()
 {
     const uint lane = gl_LocalInvocationIndex, head = gl_WorkGroupID.y * p.C * KV_ROW_WORDS;
-    const uint n_rows = min(BR, p.T * group() - gl_WorkGroupID.x * BR), past = STEP_PAST(step_words);
+    const uint n_rows = min(BR, p.T * group() - row_index(0u)), past = STEP_PAST(step_words);
     const uint end = past + row_index(n_rows - 1u) / group() + 1u;
     const uint part = gl_SubgroupID % PARTS, sub_row = gl_SubgroupID / PARTS * (SM * MM);
     const uint sub_position = part * (BC / PARTS), sub_element = part * (E / PARTS);
@@ -154,8 +158,8 @@ void main()
         }
         [[unroll]] for (uint m = 0u; m < SM; m++)
             [[unroll]] for (uint n = 0u; n < SCORE_COLS; n++)
-                matrix_store_columns(dots[m * SCORE_COLS + n], scores, (sub_position + n * MN) * SCORE_STRIDE + sub_row + m * MM,
-                                     SCORE_STRIDE);
+                matrix_store_columns(dots[m * SCORE_COLS + n], scores,
+                                     ((sub_position + n * MN) * SCORE_STRIDE + sub_row + m * MM) / 4u, SCORE_STRIDE / 4u);
         barrier();
 
         put_tile();
@@ -168,7 +172,7 @@ void main()
             const uint seen = past + row_index(r) / group() + 1u;
             float most = LOWEST;
             [[unroll]] for (uint c = 0u; c < 8u; c++) {
-                const float s = scores[(col + c) * SCORE_STRIDE + r] * factors[r];
+                const float s = score_at(col + c, r) * factors[r];
                 score[8u * j + c] = first + col + c < seen ? s : LOWEST;
                 most = max(most, score[8u * j + c]);
             }
@@ -182,7 +186,7 @@ void main()
             float most = top[j];
             [[unroll]] for (uint c = 0u; c < BC / 8u; c++) most = max(most, tops[c * BR + r]);
             if (most <= top[j] + LAZY) most = top[j];
-            if (unit < BR) growths[r] = exp(min(most - top[j], 80.0)); // finite
+            if (unit < BR) growths[r / 4u][r % 4u] = floatBitsToUint(exp(min(most - top[j], 80.0))); // finite
             if (unit < BR && most > top[j]) atomicOr(grown, 1u);
             sum[j] *= exp(top[j] - most);
             top[j] = most;
@@ -200,7 +204,7 @@ void main()
         if (grown != 0u) {
             [[unroll]] for (uint m = 0u; m < SM; m++) {
                 MATRIX_C growth;
-                matrix_load_columns(growth, growths, sub_row + m * MM, 0u);
+                matrix_load_columns(growth, growths, (sub_row + m * MM) / 4u, 0u);
                 [[unroll]] for (uint n = 0u; n < VALUE_COLS; n++) total[m * VALUE_COLS + n] = total[m * VALUE_COLS + n] / growth;
             }
         }
@@ -222,14 +226,15 @@ void main()
         if (lane + j * WG < UNITS) tops[lane + j * WG] = sum[j];
     [[unroll]] for (uint n = 0u; n < VALUE_COLS; n++) {
         [[unroll]] for (uint m = 0u; m < SM; m++)
-            matrix_store_columns(total[m * VALUE_COLS + n], scores, part * MN * SCORE_STRIDE + sub_row + m * MM, SCORE_STRIDE);
+            matrix_store_columns(total[m * VALUE_COLS + n], scores, (part * MN * SCORE_STRIDE + sub_row + m * MM) / 4u,
+                                 SCORE_STRIDE / 4u);
         barrier();
         for (uint i = lane; i < n_rows * (PARTS * MN / 4u); i += WG) {
             const uint r = i / (PARTS * MN / 4u), quad = i % (PARTS * MN / 4u), in_part = quad % (MN / 4u);
             float all = 0.0;
             [[unroll]] for (uint c = 0u; c < BC / 8u; c++) all += tops[c * BR + r];
             vec4 x;
-            [[unroll]] for (uint c = 0u; c < 4u; c++) x[c] = scores[(4u * quad + c) * SCORE_STRIDE + r];
+            [[unroll]] for (uint c = 0u; c < 4u; c++) x[c] = score_at(4u * quad + c, r);
             y[row_of(r) * (E / 4u) + (quad / (MN / 4u) * (E / PARTS) + n * MN) / 4u + in_part] = x / all;
         }
         barrier();

@@ -6,6 +6,7 @@
 // piece of 8 elements. Values: a lane owns a piece, E/8 lanes a position, the others further positions. WG >= E/8, WG % 16 == 0.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#extension GL_KHR_memory_scope_semantics : require
 #define PUSH_ATTENTION 1
 #include "common.glsl"
 
@@ -173,8 +174,9 @@ void main()
     }
 
     if (!JOIN || n_slices == 1u) return;
+    // what all lanes wrote comes before lane 0's count, for whoever sees that
+    controlBarrier(gl_ScopeWorkgroup, gl_ScopeDevice, gl_StorageSemanticsBuffer | gl_StorageSemanticsShared, gl_SemanticsAcquireRelease);
     memoryBarrierBuffer();
-    barrier();
     const uint counter = gl_WorkGroupID.z * p.G + p.g0 + gl_WorkGroupID.y;
     if (lane == 0u) last = atomicAdd(n_done[counter], 1u) + 1u;
     barrier();

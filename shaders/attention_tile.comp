@@ -40,7 +40,7 @@ shared float sums[WG]; // of the weights, SHARING a row
 
 uint group() { return p.H / p.G; }
 // Row r of this block counts through tokens, then heads; in q and y: t * H + h.
-uint row_index(uint r) { return gl_WorkGroupID.x * BR + r; }
+uint row_index(uint r) { return (p.block0 + gl_WorkGroupID.x) * BR + r; }
 uint row_of(uint r)
 {
     return row_index(r) / group() * p.H + (p.g0 + gl_WorkGroupID.y) * group() + row_index(r) % group();
@@ -83,7 +83,7 @@ void score_tile(uint first)
 void main()
 {
     const uint lane = gl_LocalInvocationIndex, head = gl_WorkGroupID.y * p.C * KV_ROW_WORDS;
-    const uint n_rows = min(BR, p.T * group() - gl_WorkGroupID.x * BR);
+    const uint n_rows = min(BR, p.T * group() - row_index(0u));
     const uint end = STEP_PAST(step_words) + row_index(n_rows - 1u) / group() + 1u;
 
     for (uint i = lane; i < BR * (E / 4u); i += WG)

@@ -15,11 +15,11 @@
 #define WEIGHTS_TWO 1
 #include "common.glsl"
 
-layout(constant_id = 4) const uint NR = 1;
-layout(constant_id = 5) const uint COLS = 1;
-layout(constant_id = 6) const bool TAIL = false; // k is not a multiple of 32: guard the last block
-layout(constant_id = 7) const bool NORM = false;
-layout(constant_id = 8) const bool GATED = false;
+layout(constant_id = 3) const uint NR = 1;
+layout(constant_id = 4) const uint COLS = 1;
+layout(constant_id = 5) const bool TAIL = false; // k is not a multiple of 32: guard the last block
+layout(constant_id = 6) const bool NORM = false;
+layout(constant_id = 7) const bool GATED = false;
 
 #include "weights.glsl"
 #include "reduce.glsl"

@@ -10,9 +10,9 @@
 #include "common.glsl"
 #include "weights.glsl"
 
-layout(constant_id = 4) const uint NR = 1;
-layout(constant_id = 5) const uint COLS = 1;
-layout(constant_id = 6) const bool TAIL = false; // k is not a multiple of 32: guard the last block
+layout(constant_id = 3) const uint NR = 1;
+layout(constant_id = 4) const uint COLS = 1;
+layout(constant_id = 5) const bool TAIL = false; // k is not a multiple of 32: guard the last block
 
 layout(set = 0, binding = 1, std430) readonly buffer xs1 { float x1[]; };
 layout(set = 0, binding = 1, std430) readonly buffer xs4 { vec4 x4[]; };

@@ -106,6 +106,7 @@ PUSH_BEGIN(attention)
     U32 g0; /* KV head at which the caches' window begins */
     U32 C;  /* positions a head of the caches */
     F32 scale;
+    U32 block0; /* first block of rows of this dispatch, where there may be several */
 PUSH_END
 #endif
 

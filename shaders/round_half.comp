@@ -8,6 +8,7 @@
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #define PUSH_ROUND 1
 #include "common.glsl"
+#include "halves.glsl"
 #include "reduce.glsl"
 
 layout(set = 0, binding = 0, std430) readonly buffer xs { float x[]; };
@@ -27,7 +28,7 @@ void main()
         vec2 v = vec2(0.0);
         if (t < p.T && 2u * i < p.k) v.x = x[from + 2u * i] * factor;
         if (t < p.T && 2u * i + 1u < p.k) v.y = x[from + 2u * i + 1u] * factor;
-        x_half[t * p.x_words + i] = packFloat2x16(f16vec2(v));
+        x_half[t * p.x_words + i] = packFloat2x16(f16vec2(nearest_halves(v)));
     }
     if (lane == 0u) scale[p.scale_at + t] = uintBitsToFloat((254u - up) << 23);
 }

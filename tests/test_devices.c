@@ -94,6 +94,7 @@ static const struct simulated {
     {"discrete", gpu, NULL, TYPES | WIDTH},
     {"discrete, separate memory", gpu, NULL, 0},
     {"integrated", integrated, NULL, 0},
+    {"integrated, a small heap of its own", integrated, NULL, 0},
     {"no subgroup arithmetic", no_arithmetic, NULL, TYPES | WIDTH},
     {"no subgroup arithmetic, software", no_arithmetic_software, NULL, TYPES},
     {"no buffer address", no_address, NULL, 0},
@@ -138,7 +139,8 @@ static const struct simulated *now;
 
 static struct vk_device_calls real;
 static VkDeviceMemory hidden[256];
-static uint32_t n_hidden, n_wrong_maps;
+static uint32_t n_hidden, n_wrong_maps, n_full;
+static uint64_t small_heap, used_bytes; /* of type 0; 0: as large as the driver's */
 
 static void separate_requirements(VkDevice d, VkBuffer b, VkMemoryRequirements *out)
 {
@@ -149,6 +151,10 @@ static VkResult separate_allocate(VkDevice d, const VkMemoryAllocateInfo *i, con
 {
     VkMemoryAllocateInfo info = *i;
     info.memoryTypeIndex = 0;
+    if (small_heap && i->memoryTypeIndex == 0) {
+        if (used_bytes + i->allocationSize > small_heap) return n_full++, VK_ERROR_OUT_OF_DEVICE_MEMORY;
+        used_bytes += i->allocationSize;
+    }
     const VkResult result = real.AllocateMemory(d, &info, a, out);
     if (result == VK_SUCCESS && i->memoryTypeIndex == 0 && n_hidden < COUNT_OF(hidden)) hidden[n_hidden++] = *out;
     return result;
@@ -192,7 +198,9 @@ static void VKAPI_CALL little_heap(VkPhysicalDevice device, VkPhysicalDeviceMemo
 static void hook(struct device *d)
 {
     now->take(&d->physical.limits);
-    if (strstr(now->name, "separate memory")) separate_memory(d);
+    small_heap = strstr(now->name, "small heap") ? 300 << 10 : 0;
+    used_bytes = n_full = 0;
+    if (strstr(now->name, "separate memory") || small_heap) separate_memory(d);
     if (now->take == little_memory) d->instance.vk.GetPhysicalDeviceMemoryProperties2 = little_heap;
 }
 
@@ -307,6 +315,7 @@ static void test_device(const struct simulated *s, const struct run *want, size_
             CHECK(got.family == (by_halves && got.half ? MATMUL_HALF : MATMUL_TILED), "%s: %s", s->name, matmul_family_name(got.family));
         CHECK(same, "%s, %s: other tokens", s->name, gguf_type(types[i])->name);
     }
+    CHECK(!strstr(s->name, "small heap") || n_full > 0, "%s: it was never full", s->name);
     CHECK(n_wrong_maps == 0, "%s: memory of the device was mapped", s->name);
     if (!s->refusal)
         printf("%-44s %d of %d tokens, nmse %.1e, %.1f s\n", s->name, n_right, n_tokens, worst, (double)(platform_now_ns() - begin) / 1e9);
@@ -364,10 +373,69 @@ static void test_shared_bytes(void)
     mem_free(copy);
 }
 
+/* --- the automatic choice ----------------------------------------------------------------------------------------------- */
+
+static VkResult no_semaphore(VkDevice d, const VkSemaphoreCreateInfo *i, const VkAllocationCallbacks *a, VkSemaphore *out)
+{
+    (void)d, (void)i, (void)a, (void)out;
+    return VK_ERROR_UNKNOWN;
+}
+static void hook_broken(struct device *d) { d->vk.CreateSemaphore = no_semaphore; }
+static void hook_little(struct device *d)
+{
+    little_memory(&d->physical.limits);
+    d->instance.vk.GetPhysicalDeviceMemoryProperties2 = little_heap;
+}
+static void hook_lacking(struct device *d) { d->physical.limits.max_lanes = 64; }
+
+/* A device that fails, lacks something or is too small is passed over, and the person told; by its name it is an error. */
+static void test_automatic(void)
+{
+    const struct {
+        const char *name;
+        void (*hook)(struct device *d);
+        enum pumice_status by_name;
+        const char *told;
+    } all[] = {{"broken", hook_broken, PUMICE_DEVICE, "vkCreateSemaphore"},
+               {"little memory", hook_little, PUMICE_MEMORY, "GiB free"},
+               {"lacking", hook_lacking, PUMICE_UNSUPPORTED, NULL}};
+    rig_arch = ARCH_QWEN3;
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+        struct rig r;
+        struct pumice_engine_info info;
+        device_hook = all[i].hook;
+        const struct pumice_engine_params named = {.device = gpu_name, .trusted = true}, automatic = {.trusted = true};
+        const enum pumice_status st = rig_start(&r, types[0], true, &named, N_CONTEXT);
+        CHECK(st == all[i].by_name, "%s by name: %s, %s", all[i].name, pumice_status_name(st), pumice_error());
+        rig_close(&r);
+        if (!CHECK(rig_start(&r, types[0], true, &automatic, N_CONTEXT) == PUMICE_OK, "%s: %s", all[i].name, pumice_error())) continue;
+        pumice_engine_get_info(r.engine, &info);
+        CHECK(info.device.kind == PUMICE_DEVICE_CPU, "%s: on %s", all[i].name, info.device.name);
+        CHECK(!all[i].told || strstr(info.warning, all[i].told), "%s: '%s'", all[i].name, info.warning);
+        CHECK(pumice_session_sync(r.session, prompt, N_PROMPT, NULL) == PUMICE_OK, "%s", pumice_error());
+        printf("automatic, %s: %.120s\n", all[i].name, info.warning);
+        rig_close(&r);
+    }
+    device_hook = NULL;
+}
+
 /* --- tuning ----------------------------------------------------------------------------------------------------------- */
+
+static uint32_t n_failed;
+
+/* A compiler that fails at what it is asked for only when tuning: attention tiles of 256 lanes. */
+static VkResult fail_wide(VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo *i,
+                          const VkAllocationCallbacks *a, VkPipeline *out)
+{
+    const VkSpecializationInfo *spec = i->stage.pSpecializationInfo;
+    if (spec->mapEntryCount == 4 && *(const uint32_t *)spec->pData == 256) return n_failed++, VK_ERROR_UNKNOWN;
+    return real.CreateComputePipelines(d, c, n, i, a, out);
+}
 
 static void hook_gpu(struct device *d)
 {
+    real = d->vk;
+    d->vk.CreateComputePipelines = fail_wide;
     gpu(&d->physical.limits);
     d->physical.info.kind = PUMICE_DEVICE_INTEGRATED;
 }
@@ -413,7 +481,7 @@ static void test_tuning(void)
     CHECK(n_tuned == 0, "tuned, and yet not wanted");
     rig_close(&r);
     open_tuned(&r, false, true, first, sizeof first);
-    CHECK(n_tuned > 5, "%u values were tried", n_tuned);
+    CHECK(n_tuned > 5 && n_failed > 0, "%u values were tried, %u failed", n_tuned, n_failed);
     CHECK(pumice_session_sync(r.session, prompt, N_PROMPT, NULL) == PUMICE_OK, "%s", pumice_error());
     memcpy(got, pumice_session_logits(r.session), r.model->h.V * sizeof *got);
     CHECK(nmse(got, want.logits) < rig_limit(r.engine->backend, types[0], N_PROMPT), "tuned kernels compute wrong: %g, %s", nmse(got, want.logits), first);
@@ -449,6 +517,7 @@ int main(int argc, char **argv)
     pumice_log_to(on_log, NULL);
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = (i * 7919 + 13) % 256;
     test_shared_bytes();
+    if (argc < 2 ? !getenv("PUMICE_TEST_DEVICE") : strcmp(argv[1], "automatic") == 0) test_automatic();
     const bool width = getenv("PUMICE_TEST_WIDTH") != NULL; /* one architecture will do */
     if (argc < 2 ? !width : strcmp(argv[1], "tuning") == 0) test_tuning();
     for (size_t a = 0; a < (width ? 1 : COUNT_OF(rig_arch_names)); a++) {

@@ -356,7 +356,7 @@ static void hook_failures(struct device *d)
 
 static void test_failures(void)
 {
-    uint64_t total = 0;
+    uint64_t total = 0, hash = 0, n_survived = 0;
     device_hook = hook_failures;
     for (uint64_t k = 0; k <= total; k += k < 40 ? 1 : 17) {
         struct rig r;
@@ -365,12 +365,16 @@ static void test_failures(void)
         enum pumice_status st = rig_open(&r, GGUF_T_Q4_K, gpu_name);
         if (st == PUMICE_OK) st = pumice_session_sync(r.session, prompt, 9, NULL);
         if (st == PUMICE_OK) st = pumice_session_sync(r.session, prompt, 10, NULL);
-        if (k == 0) total = n_calls;
-        CHECK((st == PUMICE_OK) == (k == 0), "call %llu failed, the result is %s", (unsigned long long)k,
-              pumice_status_name(st));
-        CHECK(k == 0 || strlen(pumice_error()) > 20, "call %llu: no text", (unsigned long long)k);
+        if (k == 0) total = n_calls, hash = pumice_session_logits_hash(r.session);
+        if (k && st == PUMICE_OK) { /* memory for weights is asked for in smaller blocks */
+            n_survived++;
+            CHECK(pumice_session_logits_hash(r.session) == hash, "call %llu failed, and other bits came", (unsigned long long)k);
+        }
+        CHECK(k || st == PUMICE_OK, "%s", pumice_error());
+        CHECK(st == PUMICE_OK || strlen(pumice_error()) > 20, "call %llu: no text", (unsigned long long)k);
         rig_close(&r);
     }
+    CHECK(n_survived <= 2, "%llu failing calls were not noticed", (unsigned long long)n_survived);
     printf("failing calls: %llu places\n", (unsigned long long)total);
     device_hook = NULL;
     fail_call = 0;
@@ -599,10 +603,10 @@ static void test_fit(void)
     device_hook = NULL;
 }
 
-/* A driver that has wrong code for one kernel: the first pipeline made on a device, or the first that asks for a subgroup
+/* A driver that has wrong code for one kernel, or cannot compile it: the first pipeline made on a device, or the first that asks for a subgroup
  * size, or the first of a kernel, does nothing. */
 static VkPipeline bad_pipeline, bound_pipeline;
-static bool plant, plant_pinned, module_matches;
+static bool plant, plant_pinned, plant_fails, module_matches;
 static const char *plant_kernel;
 
 static VkResult plant_module(VkDevice d, const VkShaderModuleCreateInfo *i, const VkAllocationCallbacks *a, VkShaderModule *out)
@@ -615,11 +619,11 @@ static VkResult plant_module(VkDevice d, const VkShaderModuleCreateInfo *i, cons
 static VkResult plant_pipeline(VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo *i,
                                const VkAllocationCallbacks *a, VkPipeline *out)
 {
+    const bool planted = plant && (i->stage.pNext || !plant_pinned) && module_matches;
+    plant &= !planted;
+    if (planted && plant_fails) return VK_ERROR_UNKNOWN;
     const VkResult result = real.CreateComputePipelines(d, c, n, i, a, out);
-    if (plant && result == VK_SUCCESS && (i->stage.pNext || !plant_pinned) && module_matches) {
-        bad_pipeline = *out;
-        plant = false;
-    }
+    if (planted && result == VK_SUCCESS) bad_pipeline = *out;
     return result;
 }
 static void plant_bind(VkCommandBuffer b, VkPipelineBindPoint point, VkPipeline p)
@@ -676,7 +680,7 @@ static void test_first_use(void)
         bad_pipeline = NULL;
         REQUIRE(rig_start(&r, GGUF_T_Q8_0, true, &params, 256) == PUMICE_OK, "%s", pumice_error());
         pumice_engine_get_info(r.engine, &info);
-        CHECK(strstr(info.warning, "matmul Q8_0") != NULL && strstr(info.warning, "slower kernels") != NULL, "run %d: '%s'", run,
+        CHECK(strstr(info.warning, "matmul Q8_0") != NULL && strstr(info.warning, "other kernels") != NULL, "run %d: '%s'", run,
               info.warning);
         bad_pipeline = NULL;
         sync_ok(&r, 40);
@@ -788,13 +792,14 @@ static void hook_plant_pair(struct device *d)
     d->physical.limits.subgroup_size = SLICES_LANES;
 }
 
-/* Two ops that are wrong as one are recorded one by one. */
-static void test_first_use_pair(void)
+/* Two ops that are wrong as one, or whose kernel cannot be compiled, are recorded one by one. */
+static void test_first_use_pair_that(const char *name, bool fails)
 {
     struct rig r;
     struct pumice_engine_info info;
     float got[1024];
-    if (!own_cache("pair")) return;
+    if (!own_cache(name)) return;
+    plant_fails = fails;
     REQUIRE(open_planted(&r, hook_plant_pair, "rope_attention_f16", false, GGUF_T_Q4_K, &info), "no engine");
     const struct gpu_backend *g = (const struct gpu_backend *)r.engine->backend;
     CHECK(!plant, "no pair was recorded");
@@ -802,7 +807,14 @@ static void test_first_use_pair(void)
     CHECK(!g->tuning.pairs && g->tuning.sliced, "gave up more: %s", g->tuning.name);
     for (size_t i = 1; i <= 40; i++) sync_ok(&r, i);
     close_planted(&r, got);
+    plant_fails = false;
     check_logits(GGUF_T_Q4_K, got, 1e-6, "the single ops are wrong, too");
+}
+
+static void test_first_use_pair(void)
+{
+    test_first_use_pair_that("pair", false);
+    test_first_use_pair_that("unbuilt pair", true);
 }
 
 int main(int argc, char **argv)

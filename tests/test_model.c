@@ -660,6 +660,12 @@ static void test_save(void)
     CHECK(pumice_session_open(r.engine, &(struct pumice_session_params){.n_ctx = 99}, &s) == PUMICE_OK, "%s", pumice_error());
     CHECK(pumice_session_restore(s, saved, bytes) == PUMICE_CONTEXT, "100 tokens into 99");
     pumice_session_close(s);
+    if (rig_open(&other, GGUF_T_Q8_0, true, "cpu", 2, 200)) { /* the same file again, at other addresses */
+        CHECK(pumice_session_restore(other.session, saved, bytes) == PUMICE_OK, "%s", pumice_error());
+        CHECK(pumice_session_sync(other.session, tokens, 100, NULL) == PUMICE_OK && pumice_session_logits_hash(other.session) == want,
+              "other logits after the model was opened again");
+        rig_close(&other);
+    }
     if (rig_open(&other, GGUF_T_F16, true, "cpu", 1, 200)) {
         CHECK(pumice_session_restore(other.session, saved, bytes) == PUMICE_FORMAT, "into another model");
         CHECK(strstr(pumice_error(), "another model"), "%s", pumice_error());

@@ -40,6 +40,11 @@ static enum pumice_status buffer_create(struct backend *base, enum mem_use use, 
     return PUMICE_OK;
 }
 
+static void buffer_late(struct backend *base, struct buf buf, uint64_t at, uint64_t bytes)
+{
+    platform_large_pages((uint8_t *)cpu_of(base)->buffers[buf.memory].bytes + buf.offset + at, bytes);
+}
+
 static void buffer_destroy(struct backend *base, struct buf *buf)
 {
     struct cpu_backend *b = cpu_of(base);
@@ -385,7 +390,7 @@ static bool has_arithmetic(const struct backend *b, enum arithmetic a)
 }
 
 static const struct backend_calls calls = {
-    .destroy = destroy, .buffer_create = buffer_create, .buffer_destroy = buffer_destroy, .buffer_write = buffer_write,
+    .destroy = destroy, .buffer_create = buffer_create, .buffer_late = buffer_late, .buffer_destroy = buffer_destroy, .buffer_write = buffer_write,
     .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
     .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_start = plan_start, .plan_wait = plan_wait, .plan_run = plan_run, .plan_destroy = plan_destroy,
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens,

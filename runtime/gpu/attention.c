@@ -172,6 +172,8 @@ fail:
 
 /* --- tile: many tokens, K and V streamed through shared memory ------------------------------------------------------------ */
 
+#define ATTENTION_MAX_PARTS 64.0
+
 struct tile_shape {
     uint32_t rows, positions; /* BR, BC */
 };
@@ -200,19 +202,40 @@ static struct tile_shape tile_shape(const struct gpu_backend *g, uint32_t E)
     return all[i];
 }
 
+/* Blocks of rows are a dispatch, or several that are submitted apart where the device, at the pace it has shown, would take too long
+ * for all of a full cache. The blocks are the same, and so is what they compute. */
+static enum pumice_status blocks(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct kv_window *w,
+                                 struct dispatch *d, uint32_t n)
+{
+    enum pumice_status st = PUMICE_OK;
+    const struct work work = work_of(op);
+    const double share = (double)w->n_g / op->G; /* of the op, in this window */
+    const double ns = (work.base + work.a_past * op->kv.C) * share * g->device.pace;
+    const uint32_t parts = (uint32_t)MAX(1.0, MIN(MIN((double)n, ATTENTION_MAX_PARTS), ns / PACE_PIECE_NS)), each = groups(n, parts);
+    struct attention_push push = push_of(op, w);
+    d->push = &push;
+    d->groups[1] = w->n_g, d->groups[2] = 1;
+    for (uint32_t at = 0; at < n; at += each) {
+        push.block0 = at;
+        d->groups[0] = MIN(each, n - at);
+        d->beside = at > 0;
+        TRY(recorder_dispatch(r, d));
+        if (at + each < n) TRY(recorder_op_part(r, op, share * each / n));
+    }
+fail:
+    return st;
+}
+
 static enum pumice_status tile(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct kv_window *w)
 {
     enum pumice_status st = PUMICE_OK;
     const struct tile_shape s = tile_shape(g, op->E);
-    const struct attention_push push = push_of(op, w);
     const uint32_t spec[] = {tile_lanes(g, op->E), op->E, s.rows, s.positions};
     struct dispatch d = dispatch_of(op, w);
     char name[64];
-    d.push = &push;
-    d.groups[0] = (op->T * (op->H / op->G) + s.rows - 1) / s.rows, d.groups[1] = w->n_g, d.groups[2] = 1;
     snprintf(name, sizeof name, "attention_tile_%s", pumice_kv_name(op->kv.type));
-    TRY(pipeline_get(&g->pipelines, name, 5, sizeof push, spec, COUNT_OF(spec), &d.pipeline));
-    TRY(recorder_dispatch(r, &d));
+    TRY(pipeline_get(&g->pipelines, name, 5, sizeof(struct attention_push), spec, COUNT_OF(spec), &d.pipeline));
+    TRY(blocks(g, r, op, w, &d, groups(op->T * (op->H / op->G), s.rows)));
 fail:
     return st;
 }
@@ -268,15 +291,12 @@ static enum pumice_status matrix(struct gpu_backend *g, struct recorder *r, cons
     enum pumice_status st = PUMICE_OK;
     const struct device_features *f = &g->device.physical.limits.features;
     const struct matrix_shape s = matrix_shape(g, op->E, op->T);
-    const struct attention_push push = push_of(op, w);
     const uint32_t spec[] = {s.lanes, op->E, s.rows, MATRIX_POSITIONS, s.sub, f->matrix.m, f->matrix.n, f->matrix.k, s.parts};
     struct dispatch d = dispatch_of(op, w);
     char name[64];
-    d.push = &push;
-    d.groups[0] = (op->T * (op->H / op->G) + s.rows - 1) / s.rows, d.groups[1] = w->n_g, d.groups[2] = 1;
     snprintf(name, sizeof name, "attention_matrix_%s", pumice_kv_name(op->kv.type));
-    TRY(pipeline_get_pinned(&g->pipelines, name, 5, sizeof push, spec, COUNT_OF(spec), f->subgroup_pinned, &d.pipeline));
-    TRY(recorder_dispatch(r, &d));
+    TRY(pipeline_get_pinned(&g->pipelines, name, 5, sizeof(struct attention_push), spec, COUNT_OF(spec), f->subgroup_pinned, &d.pipeline));
+    TRY(blocks(g, r, op, w, &d, groups(op->T * (op->H / op->G), s.rows)));
 fail:
     return st;
 }

@@ -45,6 +45,7 @@ static enum pumice_status weight_create(struct backend *b, const struct weight_s
 {
     return gpu_weight_create(gpu_of(b), src, out);
 }
+static void weights_expect(struct backend *b, uint64_t bytes) { memory_expect(&gpu_of(b)->memory, bytes); }
 static enum pumice_status weights_done(struct backend *b) { return memory_flush(&gpu_of(b)->memory); }
 
 /* --- plans ----------------------------------------------------------------------------------------------------- */
@@ -298,9 +299,9 @@ static bool rounds_weights(const struct backend *b, uint32_t type, uint32_t T)
 
 static const struct backend_calls calls = {
     .destroy = destroy, .buffer_create = buffer_create, .buffer_destroy = buffer_destroy, .buffer_write = buffer_write,
-    .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_done = weights_done,
-    .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_start = plan_start, .plan_wait = plan_wait,
-    .runs_ahead = runs_ahead, .plan_run = plan_run, .plan_destroy = plan_destroy,
+    .buffer_read = buffer_read, .buffer_host = buffer_host, .weight_create = weight_create, .weights_expect = weights_expect,
+    .weights_done = weights_done, .plan_begin = plan_begin, .record = record, .plan_end = plan_end, .plan_start = plan_start,
+    .plan_wait = plan_wait, .runs_ahead = runs_ahead, .plan_run = plan_run, .plan_destroy = plan_destroy,
     .info = info, .device_bytes = device_bytes, .perf = perf, .chunk_tokens = chunk_tokens, .variant = variant,
     .identity = identity, .memory = backend_memory, .weight_bytes = weight_bytes, .has_arithmetic = has_arithmetic,
     .arithmetic_of = arithmetic_of, .round_input = round_input,
@@ -353,9 +354,9 @@ enum pumice_status gpu_devices(const char *wanted, struct pumice_device_info *ou
     TRY(physical_list(in, wanted, list, &n_found, &chosen));
     for (uint32_t i = 0; i < n_found && i < capacity; i++) {
         struct gpu_tuning t;
-        (void)tuning_variant(&list[i].limits, 0, &t);
-        const bool measured = tune_read(&list[i], &t);
         out[i] = list[i].info;
+        if (!out[i].usable || !tuning_variant(&list[i].limits, 0, &t)) continue; /* its limits may not have been read */
+        const bool measured = tune_read(&list[i], &t);
         tune_describe(&t, measured, out[i].tuning, sizeof out[i].tuning);
     }
     *n = n_found;

@@ -1,6 +1,7 @@
 /* device: see device.h. Source of the ranking and the requirements: ARCHITECTURE.md, "Devices". */
 #include "device.h"
 
+#include "../ops.h"
 #include "../platform.h"
 
 #include <ctype.h>
@@ -8,23 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What pumice needs of a device, why, and what happens without it. ARCHITECTURE.md shows the same table.
- *   feature                      why                                       without it
- *   Vulkan 1.2                   timeline semaphores, subgroup queries     refused
- *   a compute queue              everything                                refused
- *   timelineSemaphore            one wait a step                           refused (mandatory in 1.2)
- *   workgroups of 128 lanes,     what kernels are built for; larger ones   refused (mandatory)
- *     16 KiB of shared memory,     are cut to the device's limits
- *     128 bytes of push constants
- *   10 storage buffers a kernel  bias_rope_kv                              refused (4 are mandatory)
- *   subgroup arithmetic          reductions                                reductions through shared memory
- *   bufferDeviceAddress          weights without binding limits            windowed bindings (parts of rows)
- *   maxStorageBufferRange        (>= 128 MiB is mandatory)                 matrices are split by rows into parts
- *   timestamps                   --perf                                    --perf shows host time only
- *   shaderFloat16                prefill by halves                         f32 tiles
- *   shaderIntegerDotProduct      prefill by 8-bit integers                 halves or f32 tiles
- *   VK_KHR_cooperative_matrix    prefill by matrix units                   8-bit integers, halves or f32 tiles
- * 8- and 16-bit storage is not needed. */
+/* What pumice needs of a device, why, and what happens without it: the table in ARCHITECTURE.md, "Devices". */
 
 enum { API_FLOOR = VK_API_VERSION_1_2, LOADS_ONCE_MESA = 26 /* the oldest that was seen to */ };
 
@@ -219,11 +204,9 @@ static bool find_queue(struct instance *in, VkPhysicalDevice handle, uint32_t *f
     in->vk.GetPhysicalDeviceQueueFamilyProperties(handle, &n, families);
     for (uint32_t i = 0; i < n; i++) {
         if (!(families[i].queueFlags & VK_QUEUE_COMPUTE_BIT)) continue;
-        /* one queue for everything: prefer the family that also has graphics, the driver's main one */
-        if (best < 0 || (families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT)) {
-            if (best >= 0 && (families[best].queueFlags & VK_QUEUE_GRAPHICS_BIT)) continue;
+        /* one queue for everything: a family without graphics, so that the desktop is drawn beside our long submissions */
+        if (best < 0 || ((families[best].queueFlags & VK_QUEUE_GRAPHICS_BIT) && !(families[i].queueFlags & VK_QUEUE_GRAPHICS_BIT)))
             best = (int)i;
-        }
     }
     if (best < 0) return false;
     *family = (uint32_t)best;
@@ -320,6 +303,7 @@ static void describe(struct instance *in, VkPhysicalDevice handle, struct physic
                                (p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT),
         .buffer_address = f12.bufferDeviceAddress == VK_TRUE,
         .loads_once = p12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE && VK_API_VERSION_MAJOR(p->properties.driverVersion) >= LOADS_ONCE_MESA,
+        .joins = p12.driverID != VK_DRIVER_ID_MOLTENVK, /* whose memory barriers stop at the workgroup */
         .software = info->kind == PUMICE_DEVICE_SOFTWARE,
         .unified = info->kind == PUMICE_DEVICE_SOFTWARE || info->kind == PUMICE_DEVICE_INTEGRATED};
     memcpy(p->uuid, p11.deviceUUID, 16);
@@ -366,7 +350,7 @@ static bool matches(const struct physical *p, const char *wanted)
 
 static int choose(struct physical *list, uint32_t n, const char *wanted)
 {
-    const bool automatic = !wanted || wanted[0] == '\0' || strcmp(wanted, "auto") == 0;
+    const bool automatic = device_automatic(wanted);
     int chosen = -1;
     for (uint32_t i = 0; i < n; i++) {
         struct pumice_device_info *info = &list[i].info;
@@ -393,7 +377,9 @@ enum pumice_status physical_list(struct instance *in, const char *wanted, struct
     uint32_t n_handles = DEVICE_MAX;
     *n = 0;
     *chosen = -1;
-    VK_TRY(in->vk.EnumeratePhysicalDevices(in->handle, &n_handles, handles));
+    const VkResult result = in->vk.EnumeratePhysicalDevices(in->handle, &n_handles, handles);
+    if (result == VK_ERROR_INITIALIZATION_FAILED) return PUMICE_OK; /* what loaders say where drivers find no device of theirs */
+    VK_TRY(result);
     for (int kind = PUMICE_DEVICE_DISCRETE; kind <= PUMICE_DEVICE_SOFTWARE; kind++) {
         for (uint32_t i = 0; i < n_handles; i++) {
             VkPhysicalDeviceProperties properties;
@@ -438,7 +424,7 @@ static enum pumice_status pick(struct device *d, const char *wanted)
         if (n == 0)
             st = err_set(PUMICE_UNSUPPORTED, "no Vulkan device found; install a driver (software: mesa-vulkan-drivers), or "
                                              "use --device cpu");
-        else if (wanted && wanted[0] && strcmp(wanted, "auto") != 0)
+        else if (!device_automatic(wanted))
             st = err_set(PUMICE_UNSUPPORTED, "no usable Vulkan device matches '%s'; `pumice devices` lists what there is",
                          wanted);
         else
@@ -537,19 +523,18 @@ void device_memory(struct device *d, uint64_t own_bytes, uint64_t *total, uint64
                                            .pNext = d->physical.limits.memory_budget ? &budget : NULL};
     d->instance.vk.GetPhysicalDeviceMemoryProperties2(d->physical.handle, &p);
     const VkPhysicalDeviceMemoryProperties *m = &p.memoryProperties;
-    uint32_t heap = 0;
-    *total = 0;
-    for (uint32_t i = 0; i < m->memoryHeapCount; i++)
-        if ((m->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT) && m->memoryHeaps[i].size > *total) {
-            *total = m->memoryHeaps[i].size;
-            heap = i;
-        }
-    uint64_t room = *total, used = own_bytes;
-    if (d->physical.limits.memory_budget) {
-        room = MIN(budget.heapBudget[heap], *total);
-        used = budget.heapUsage[heap];
+    uint64_t largest = 0, room = 0, used = 0;
+    *total = *available = 0;
+    for (uint32_t i = 0; i < m->memoryHeapCount; i++) { /* the largest local heap, or all of a unified device's: see memory.c */
+        const bool local = m->memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT, all = d->physical.limits.unified;
+        if (!all && (!local || m->memoryHeaps[i].size <= largest)) continue;
+        largest = m->memoryHeaps[i].size;
+        room = d->physical.limits.memory_budget ? MIN(budget.heapBudget[i], largest) : largest;
+        used = d->physical.limits.memory_budget ? budget.heapUsage[i] : 0;
+        *total = (all ? *total : 0) + largest;
+        *available = (all ? *available : 0) + room - MIN(used, room);
     }
-    *available = room - MIN(used, room);
+    if (!d->physical.limits.memory_budget) *available -= MIN(own_bytes, *available);
     if (!d->physical.limits.software) return;
     *total = platform_memory_bytes(); /* lavapipe's heap is the host's memory, whatever it calls its size */
     *available = platform_memory_available();

@@ -29,6 +29,7 @@ struct device_limits {
     bool subgroup_arithmetic;     /* subgroup reductions in compute */
     bool buffer_address;
     bool loads_once;              /* a software driver that loads what is the same for all lanes once, not a lane at a time */
+    bool joins;                   /* what the others have written, the last workgroup of a dispatch sees */
     bool software;                /* a CPU driver: lane-per-row kernels, no barriers in hot loops */
     bool memory_budget;           /* VK_EXT_memory_budget: the driver says what is free */
     struct device_features features; /* beyond what pumice needs */

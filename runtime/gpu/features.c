@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_SHAPES = 64, VENDOR_INTEL = 0x8086, GUESS_DISCRETE = 32, GUESS_OTHER = 8 };
+enum { VENDOR_INTEL = 0x8086, GUESS_DISCRETE = 32, GUESS_OTHER = 8 };
 
 void extensions_read(const struct vk_instance_calls *vk, VkPhysicalDevice handle, struct extension_list *out)
 {
@@ -31,13 +31,14 @@ bool extensions_have(const struct extension_list *e, const char *name)
 /* The largest shape that the tiles of matmul_matrix.comp are whole multiples of. */
 static void find_matrix(const struct vk_instance_calls *vk, VkPhysicalDevice handle, struct device_features *f)
 {
-    VkCooperativeMatrixPropertiesKHR list[MAX_SHAPES];
-    uint32_t n = MAX_SHAPES;
-    for (uint32_t i = 0; i < MAX_SHAPES; i++)
-        list[i] = (VkCooperativeMatrixPropertiesKHR){.sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR};
+    uint32_t n = 0;
     if (!vk->GetPhysicalDeviceCooperativeMatrixPropertiesKHR ||
-        vk->GetPhysicalDeviceCooperativeMatrixPropertiesKHR(handle, &n, list) < 0)
+        vk->GetPhysicalDeviceCooperativeMatrixPropertiesKHR(handle, &n, NULL) < 0 || n == 0)
         return;
+    VkCooperativeMatrixPropertiesKHR *list = mem_calloc(n, sizeof *list);
+    if (!list) return;
+    for (uint32_t i = 0; i < n; i++) list[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
+    if (vk->GetPhysicalDeviceCooperativeMatrixPropertiesKHR(handle, &n, list) < 0) n = 0;
     for (uint32_t i = 0; i < n; i++) {
         const VkCooperativeMatrixPropertiesKHR *p = &list[i];
         const bool types = p->AType == VK_COMPONENT_TYPE_FLOAT16_KHR && p->BType == VK_COMPONENT_TYPE_FLOAT16_KHR &&
@@ -50,6 +51,7 @@ static void find_matrix(const struct vk_instance_calls *vk, VkPhysicalDevice han
         f->matrix.n = p->NSize;
         f->matrix.k = p->KSize;
     }
+    mem_free(list);
 }
 
 static uint32_t count_cores(const struct vk_instance_calls *vk, VkPhysicalDevice handle, const struct extension_list *extensions,

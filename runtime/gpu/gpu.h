@@ -21,7 +21,7 @@ struct gpu_tuning {
     enum matmul_family family; /* of the tiled matmul, where the weight's type has a kernel of it */
     uint32_t max_rows;      /* of a tile; 0 = as suits the device's cores, TILE_LARGEST = as many as fit */
     bool by_address;        /* weights by address rather than by binding */
-    bool dot_one;           /* matvec: one token by packed dot products, its activations rounded to 8 bits */
+    uint32_t dot_one;       /* 0 or 1; matvec: one token by packed dot products, its activations rounded to 8 bits */
     bool fold_norm;         /* matvec: RMSNorm inside, not a step of its own */
     bool fuse_gate;         /* matvec: gate, up and SwiGLU in one kernel */
     bool pairs;             /* one token: neighbouring ops together, where pairs.c has a way */
@@ -33,13 +33,16 @@ struct gpu_tuning {
     uint32_t tile_from;     /* tokens from which on attention is tiled; 0 = never */
     uint32_t tile_lanes;    /* the same, from 32 */
     uint32_t tile_shared_bytes; /* shared memory it may take */
-    bool attention_matrix;  /* its tiles by cooperative matrices, where heads and shared memory allow */
+    uint32_t attention_matrix; /* 0 or 1; its tiles by cooperative matrices, where heads and shared memory allow */
     uint32_t sample_lanes, sample_items; /* a slice of the logits: their product, at least 1024 */
 };
 
 /* The tuning of number i (tuning.c), within the device's limits; false past the last. 0 is the automatic choice; the others force
  * each side of every choice, so that all are tested on any device that can, and are what first_use falls back to. */
 bool tuning_variant(const struct device_limits *l, uint32_t i, struct gpu_tuning *t);
+
+/* Whether the device has what kernels of that family are made of. */
+bool tuning_family_suits(const struct device_limits *l, enum matmul_family family);
 
 /* Rows row0 .. row0 + n - 1 of a weight, packed in one range. */
 struct weight_part {

@@ -321,10 +321,12 @@ void layout_pack(uint32_t type, struct layout layout, const void *rows, uint64_t
     const uint64_t words = layout_row_words(type, k), row_bytes = quant_row_bytes(type, k);
     const uint64_t n_padded = (n + layout.rows - 1) / layout.rows * layout.rows;
     for (uint64_t r = 0; r < n_padded; r++) {
-        uint32_t *at = layout.rows == 1 ? dst + r * words : scratch;
-        memset(at, 0, (size_t)words * 4);
-        if (r < n) pack_row(type, (const uint8_t *)rows + r * row_bytes, k, at);
-        if (layout.rows == 1) continue;
+        memset(scratch, 0, (size_t)words * 4);
+        if (r < n) pack_row(type, (const uint8_t *)rows + r * row_bytes, k, scratch);
+        if (layout.rows == 1) { /* dst may be memory that is slow to read and wants to be written in a row */
+            memcpy(dst + r * words, scratch, (size_t)words * 4);
+            continue;
+        }
         uint32_t *group = dst + r / layout.rows * layout.rows * words + r % layout.rows * layout.vec;
         for (uint64_t w = 0; w < words; w += layout.vec)
             memcpy(group + w * layout.rows, scratch + w, layout.vec * 4);

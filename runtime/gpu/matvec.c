@@ -22,21 +22,22 @@ bool gpu_matvec_dots(const struct gpu_backend *g, uint32_t type, uint32_t T)
 static uint32_t columns(const struct gpu_tuning *t, uint32_t T) { return groups(T, groups(T, t->max_cols)); }
 
 /* Lanes that share the rows of a workgroup: more where the workgroups are too few to fill the device, and such that few are idle
- * in the last of their turns over the row's blocks. */
-static uint32_t lanes_for(const struct gpu_backend *g, uint32_t n_groups, uint32_t k)
+ * in the last of their turns over the row's blocks. Writes them to spec[0]. */
+static void choose_lanes(const struct gpu_backend *g, const char *kernel, uint32_t *spec, uint32_t n_spec, uint32_t n_groups, uint32_t k)
 {
     const struct gpu_tuning *t = &g->tuning;
     const uint32_t blocks = groups(k, 32);
     uint32_t best = t->lanes;
     double least = 0;
-    for (uint32_t m = 1; t->fill && m <= 4 && m * t->lanes <= g->device.physical.limits.max_lanes; m++) {
+    for (uint32_t m = 1; t->fill && m <= 4; m++) {
         const uint32_t lanes = m * t->lanes, turns = groups(blocks, lanes);
         const double full = MIN(1.0, (double)n_groups * m / t->fill), cost = (double)turns * lanes / full;
-        if (m > 1 && cost >= least) continue;
+        spec[0] = lanes;
+        if (m > 1 && (cost >= least || !pipeline_fits(&g->pipelines, kernel, spec, n_spec))) continue;
         least = cost;
         best = lanes;
     }
-    return best;
+    spec[0] = best;
 }
 
 /* What one dispatch computes: y (+)= x @ w^T; norm: of rms(x, norm); up: silu of that times x @ up^T. */
@@ -52,7 +53,7 @@ static enum pumice_status rows_part(struct gpu_backend *g, struct recorder *r, c
     enum pumice_status st = PUMICE_OK;
     const struct gpu_tuning *t = &g->tuning;
     const uint32_t k = m->w->k, cols = columns(t, op->T), rows = cols > 1 ? 1 : t->rows;
-    const uint32_t spec[] = {t->lanes, part->layout.rows, part->layout.vec, 0, rows, cols, k % 32 != 0};
+    const uint32_t spec[] = {t->lanes, part->layout.rows, part->layout.vec, rows, cols, k % 32 != 0};
     struct matmul_push push = matmul_push_of(g, op, m->w, part);
     struct dispatch d = {.bindings = {in(part->buf), in(m->x), out(m->y)}, .push = &push};
     char name[64];
@@ -166,9 +167,7 @@ static enum pumice_status matvec_part(struct gpu_backend *g, struct recorder *r,
     const bool dots = gpu_matvec_dots(g, m->w->type, op->T);
     const uint32_t most = dots ? 2 * t->rows : cols > 1 ? MIN(t->rows, 2u) : t->rows; /* rounding x is shared by the rows */
     const uint32_t rows = MAX(1u, most / (m->up ? 2 : 1));
-    const uint32_t lanes = lanes_for(g, groups(part->n, rows), k);
-    const uint32_t spec[] = {lanes, part->layout.rows, part->layout.vec, 0, rows, cols, k % 32 != 0, m->norm != NULL,
-                             m->up != NULL};
+    uint32_t spec[] = {t->lanes, part->layout.rows, part->layout.vec, rows, cols, k % 32 != 0, m->norm != NULL, m->up != NULL};
     const VkDeviceAddress second = address_of(g, up->buf);
     struct matmul_push push = matmul_push_of(g, op, m->w, part);
     struct dispatch d = {.bindings = {in(part->buf), in(m->x), out(m->y), in(m->norm ? m->norm->parts[0].buf : m->x), in(up->buf)},
@@ -178,6 +177,7 @@ static enum pumice_status matvec_part(struct gpu_backend *g, struct recorder *r,
     push.address2_hi = (uint32_t)(second >> 32);
     kernel_name(name, sizeof name, dots ? "matvec_dot" : "matvec", layout_suffix(m->w->type),
                 t->by_address ? "_bda" : t->shared_reduce ? "_shared" : "");
+    choose_lanes(g, name, spec, COUNT_OF(spec), groups(part->n, rows), k);
     grid(g, groups(part->n, rows), &push.groups_x, &d.groups[1]);
     d.groups[0] = push.groups_x;
     d.groups[2] = groups(op->T, cols);

@@ -5,29 +5,30 @@
 #include <assert.h>
 #include <string.h>
 
-/* The first memory type that the buffer allows and that has the wanted properties, best wish first. */
-static bool find_type(const struct memory *m, enum mem_use use, uint32_t allowed, uint32_t *type)
+/* The memory types that the buffer may have, best first. Returns how many. */
+static uint32_t find_types(const struct memory *m, enum mem_use use, uint32_t allowed, uint32_t types[VK_MAX_MEMORY_TYPES])
 {
     enum {
         L = VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT,
         H = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT,
         C = VK_MEMORY_PROPERTY_HOST_CACHED_BIT
     };
-    static const VkMemoryPropertyFlags in_place[] = {L | H | C, L | H, L, 0}, local[] = {L, 0}, step[] = {L | H, H},
-                                       readback[] = {H | C, H};
-    const VkMemoryPropertyFlags *wishes = local;
-    size_t n_wishes = COUNT_OF(local);
-    if (use == MEM_STEP) wishes = step, n_wishes = COUNT_OF(step);
-    if (use == MEM_READBACK) wishes = readback, n_wishes = COUNT_OF(readback);
-    if (use == MEM_WEIGHT && m->device->physical.limits.unified) wishes = in_place, n_wishes = COUNT_OF(in_place);
+    enum { MAX_WISHES = 5 };
+    static const VkMemoryPropertyFlags discrete[][MAX_WISHES] = {[MEM_WEIGHT] = {L}, [MEM_KV] = {L}, [MEM_SCRATCH] = {L},
+        [MEM_STEP] = {L | H, H}, [MEM_STAGE] = {H | C, H}, [MEM_READBACK] = {H | C, H}};
+    /* one memory for host and device: weights are written in place, and what one heap has no room for another may */
+    static const VkMemoryPropertyFlags unified[][MAX_WISHES] = {[MEM_WEIGHT] = {L | H | C, L | H, L, H | C, H}, [MEM_KV] = {L, H},
+        [MEM_SCRATCH] = {L, H}, [MEM_STEP] = {L | H, H}, [MEM_STAGE] = {H | C, H}, [MEM_READBACK] = {H | C, H}};
+    const VkMemoryPropertyFlags *wishes = m->device->physical.limits.unified ? unified[use] : discrete[use];
     const VkPhysicalDeviceMemoryProperties *p = &m->device->physical.memory;
-    for (size_t w = 0; w < n_wishes; w++)
+    uint32_t n = 0, left = allowed;
+    for (size_t w = 0; w < MAX_WISHES && (wishes[w] || n == 0); w++) /* none of the wishes: any */
         for (uint32_t i = 0; i < p->memoryTypeCount; i++)
-            if ((allowed >> i & 1) && (p->memoryTypes[i].propertyFlags & wishes[w]) == wishes[w]) {
-                *type = i;
-                return true;
+            if ((left >> i & 1) && (p->memoryTypes[i].propertyFlags & wishes[w]) == wishes[w]) {
+                types[n++] = i;
+                left &= ~(1u << i);
             }
-    return false;
+    return n;
 }
 
 static void block_destroy(struct memory *m, struct memory_block *b)
@@ -63,17 +64,22 @@ static enum pumice_status block_create(struct memory *m, enum mem_use use, uint6
     device_name(d, VK_OBJECT_TYPE_BUFFER, (uint64_t)b->buffer, "%s", name);
     VkMemoryRequirements need;
     d->vk.GetBufferMemoryRequirements(d->handle, b->buffer, &need);
-    uint32_t type = 0;
-    if (!find_type(m, use, need.memoryTypeBits, &type)) {
+    uint32_t types[VK_MAX_MEMORY_TYPES], type = 0;
+    const uint32_t n_types = find_types(m, use, need.memoryTypeBits, types);
+    if (n_types == 0) {
         st = err_set(PUMICE_UNSUPPORTED, "%s has no memory for %s; use --device cpu", d->physical.info.name, name);
         goto fail;
     }
     const VkMemoryAllocateFlagsInfo flags = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_FLAGS_INFO,
                                              .flags = VK_MEMORY_ALLOCATE_DEVICE_ADDRESS_BIT};
-    const VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
-                                           .pNext = addressed ? &flags : NULL, .allocationSize = need.size,
-                                           .memoryTypeIndex = type};
-    if (need.size > d->physical.limits.max_allocation || d->vk.AllocateMemory(d->handle, &allocate, NULL, &b->memory) < 0) {
+    VkMemoryAllocateInfo allocate = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO, .pNext = addressed ? &flags : NULL,
+                                     .allocationSize = need.size};
+    VkResult result = VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    for (uint32_t i = 0; i < n_types && result < 0 && need.size <= d->physical.limits.max_allocation; i++) {
+        allocate.memoryTypeIndex = type = types[i];
+        result = d->vk.AllocateMemory(d->handle, &allocate, NULL, &b->memory);
+    }
+    if (result < 0) {
         b->memory = VK_NULL_HANDLE;
         st = too_much(m, bytes, name);
         goto fail;
@@ -81,8 +87,10 @@ static enum pumice_status block_create(struct memory *m, enum mem_use use, uint6
     b->bytes = need.size;
     m->total_bytes += need.size;
     VK_TRY(d->vk.BindBufferMemory(d->handle, b->buffer, b->memory, 0));
-    if (d->physical.memory.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) {
-        const bool wanted = use == MEM_STEP || use == MEM_READBACK || d->physical.limits.unified;
+    const VkMemoryPropertyFlags properties = d->physical.memory.memoryTypes[type].propertyFlags;
+    if (properties & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) {
+        const bool wanted = use == MEM_STEP || use == MEM_STAGE || use == MEM_READBACK || d->physical.limits.unified;
+        b->cached = properties & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
         if (wanted) VK_TRY(d->vk.MapMemory(d->handle, b->memory, 0, VK_WHOLE_SIZE, 0, (void **)&b->host));
     }
     if (addressed) {
@@ -147,6 +155,15 @@ static enum pumice_status new_slot(struct memory *m, uint32_t *slot)
     return PUMICE_OK;
 }
 
+void memory_expect(struct memory *m, uint64_t bytes) { m->weights_left = bytes; }
+
+/* Large, so that little is left over at the end of each, but no larger than what is still to come. */
+static uint64_t weight_block(const struct memory *m, uint64_t least)
+{
+    const uint64_t wanted = m->weights_left ? MIN(m->weights_left, (uint64_t)MEMORY_WEIGHT_BLOCK_MAX) : MEMORY_WEIGHT_BLOCK_MIN;
+    return MAX(least, MIN(wanted, m->device->physical.limits.max_allocation / MEMORY_ALIGN * MEMORY_ALIGN));
+}
+
 enum pumice_status memory_create(struct memory *m, enum mem_use use, uint64_t bytes, const char *name, struct buf *out)
 {
     enum pumice_status st = PUMICE_OK;
@@ -160,19 +177,17 @@ enum pumice_status memory_create(struct memory *m, enum mem_use use, uint64_t by
             if (b->live && b->use == MEM_WEIGHT && b->bytes - b->used >= padded) {
                 *out = (struct buf){.memory = i, .offset = b->used, .bytes = bytes};
                 b->used += padded;
+                m->weights_left -= MIN(padded, m->weights_left);
                 return PUMICE_OK;
             }
         }
     }
     TRY(new_slot(m, &slot));
-    uint64_t size = padded;
-    if (use == MEM_WEIGHT) {
-        size = MIN(MAX(m->weight_bytes, (uint64_t)MEMORY_WEIGHT_BLOCK_MIN), (uint64_t)MEMORY_WEIGHT_BLOCK_MAX);
-        size = MAX(padded, size);
-        size = MIN(size, MAX(padded, m->device->physical.limits.max_allocation / MEMORY_ALIGN * MEMORY_ALIGN));
-    }
-    TRY(block_create(m, use, size, name, &m->blocks[slot]));
-    if (use == MEM_WEIGHT) m->weight_bytes += m->blocks[slot].bytes;
+    uint64_t size = use == MEM_WEIGHT ? weight_block(m, padded) : padded;
+    while ((st = block_create(m, use, size, name, &m->blocks[slot])) == PUMICE_MEMORY && size > padded)
+        size = MAX(padded, size / 2 / MEMORY_ALIGN * MEMORY_ALIGN);
+    TRY(st);
+    if (use == MEM_WEIGHT) m->weights_left -= MIN(padded, m->weights_left);
     m->blocks[slot].used = padded;
     *out = (struct buf){.memory = slot, .offset = 0, .bytes = bytes};
 fail:
@@ -202,7 +217,7 @@ enum pumice_status memory_write_begin(struct memory *m, struct buf dst, uint64_t
         return PUMICE_OK;
     }
     struct memory_stage *stage = &m->stages[m->next_stage];
-    if (!stage->buf.bytes) TRY(memory_create(m, MEM_STEP, m->stage_bytes, "staging", &stage->buf));
+    if (!stage->buf.bytes) TRY(memory_create(m, MEM_STAGE, m->stage_bytes, "staging", &stage->buf));
     TRY(queue_wait(m->device, stage->value));
     *host = memory_host(m, stage->buf);
 fail:
@@ -271,7 +286,7 @@ enum pumice_status memory_read(struct memory *m, struct buf src, uint64_t at, vo
     const uint8_t *visible = memory_host(m, src);
     assert(at <= src.bytes && bytes <= src.bytes - at);
     TRY(memory_flush(m));
-    if (visible) {
+    if (visible && (m->blocks[src.memory].cached || bytes <= MEMORY_ALIGN)) { /* else a read takes a microsecond a word */
         memcpy(dst, visible + at, (size_t)bytes);
         return PUMICE_OK;
     }

@@ -1,7 +1,7 @@
 /* memory: device memory in blocks, and the staging that fills it.
  *
  * A block is one VkDeviceMemory with one VkBuffer over all of it, no larger than the device's limits. Weights are put
- * one after another into blocks that live as long as the device; every other buffer has a block of its own, so that
+ * one after another into large blocks that live as long as the device; every other buffer has a block of its own, so that
  * closing a session gives all of it back. A struct buf is {block index, offset, bytes}, offsets aligned for binding.
  * Where device memory is host memory (integrated and software devices) it is written in place, without staging. */
 #ifndef PUMICE_MEMORY_H
@@ -10,7 +10,8 @@
 #include "../ops.h"
 #include "device.h"
 
-enum { MEMORY_ALIGN = DEVICE_MAX_ALIGN, MEMORY_WEIGHT_BLOCK_MIN = 4 << 20, MEMORY_WEIGHT_BLOCK_MAX = 64 << 20, MEMORY_STAGE_BYTES = 16 << 20 };
+enum { MEMORY_ALIGN = DEVICE_MAX_ALIGN, MEMORY_WEIGHT_BLOCK_MIN = 4 << 20, MEMORY_WEIGHT_BLOCK_MAX = 512 << 20,
+       MEMORY_STAGE_BYTES = 16 << 20 };
 
 struct memory_block {
     VkDeviceMemory memory;
@@ -19,7 +20,7 @@ struct memory_block {
     uint64_t bytes, used;
     uint8_t *host;           /* NULL when the host cannot see it */
     enum mem_use use;
-    bool live;
+    bool live, cached; /* cached: what the host reads of it, it reads at full speed */
 };
 
 /* One staging buffer and the copy that empties it. */
@@ -34,7 +35,7 @@ struct memory {
     struct memory_block *blocks;
     uint32_t n_blocks, capacity;
     uint64_t total_bytes;
-    uint64_t weight_bytes; /* in weight blocks: the next one doubles them, within MEMORY_WEIGHT_BLOCK_MIN .. MAX */
+    uint64_t weights_left; /* bytes of weights that are still to come, as far as was said */
     VkCommandPool pool;
     struct memory_stage stages[2];
     uint32_t next_stage;
@@ -44,6 +45,7 @@ struct memory {
 enum pumice_status memory_init(struct memory *m, struct device *d);
 void memory_fini(struct memory *m);
 
+void memory_expect(struct memory *m, uint64_t bytes); /* of weights, all together: for the size of their blocks */
 enum pumice_status memory_create(struct memory *m, enum mem_use use, uint64_t bytes, const char *name, struct buf *out);
 void memory_destroy(struct memory *m, struct buf *buf);
 

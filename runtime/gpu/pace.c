@@ -19,5 +19,6 @@ double pace_learn(double pace, double work, uint64_t ns)
 {
     if (work <= 0) return pace;
     const double now = (double)ns / work;
+    if (ns < PACE_START_NS && now > pace) return pace; /* most of it was the start of a submission, not work */
     return now > pace ? now : (now + pace) / 2;
 }

@@ -11,6 +11,7 @@
 
 #define PACE_SUBMISSION_NS 100e6 /* aimed at; the promise is 200 ms */
 #define PACE_PIECE_NS      20e6  /* a command buffer: what a submission is made of */
+#define PACE_START_NS      1000000 /* a submission shorter than this says nothing about how slow work is */
 #define PACE_OPS_A_BYTE    10.0
 
 /* Of a stretch of a plan, when run with P tokens in the cache: base + P * a_past. */

@@ -160,6 +160,15 @@ static enum pumice_status check_limits(const struct device *d, const struct spir
     return PUMICE_OK;
 }
 
+bool pipeline_fits(const struct pipelines *ps, const char *kernel, const uint32_t *spec, uint32_t n_spec)
+{
+    const struct spirv_kernel *code = find_kernel(kernel);
+    const struct device_limits *l = &ps->device->physical.limits;
+    uint64_t shared = 0;
+    return code && spec[0] <= l->max_lanes && shared_bytes_of(code->words, code->bytes / 4, spec, n_spec, &shared) &&
+           shared <= l->shared_bytes;
+}
+
 enum pumice_status pipeline_get(struct pipelines *ps, const char *kernel, uint32_t n_bindings, uint32_t push_bytes,
                                 const uint32_t *spec, uint32_t n_spec, const struct pipeline **out)
 {

@@ -32,6 +32,8 @@ struct pipelines {
 enum pumice_status pipelines_init(struct pipelines *ps, struct device *d);
 void pipelines_fini(struct pipelines *ps); /* writes the disk cache when pipelines were created */
 
+/* Whether the device has the lanes and the shared memory that the kernel takes as specialised. */
+bool pipeline_fits(const struct pipelines *ps, const char *kernel, const uint32_t *spec, uint32_t n_spec);
 /* spec[i] becomes specialization constant i (0 = lanes a workgroup). Fails UNSUPPORTED for an unknown kernel, and for one that
  * takes more lanes or shared memory than the device has. */
 enum pumice_status pipeline_get(struct pipelines *ps, const char *kernel, uint32_t n_bindings, uint32_t push_bytes,

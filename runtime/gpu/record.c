@@ -32,6 +32,7 @@ void recorder_fini(struct recorder *r)
 {
     struct device *d = r->device;
     if (!d) return;
+    if (!d->lost) (void)queue_wait(d, d->timeline_value); /* a submission that failed may have left others on their way */
     matmul_rounded_fini(r);
     for (uint32_t i = 0; i < r->n_pools; i++) d->vk.DestroyDescriptorPool(d->handle, r->pools[i], NULL);
     if (r->queries) d->vk.DestroyQueryPool(d->handle, r->queries, NULL);
@@ -85,7 +86,7 @@ fail:
     return st;
 }
 
-/* --- barriers: here and nowhere else -------------------------------------------------------------------- */
+/* --- barriers: here, but for that behind a copy from staging (memory.c) -------------------------------------------------------------------- */
 
 static bool overlaps(const struct range *list, uint32_t n, struct range with)
 {
@@ -94,27 +95,34 @@ static bool overlaps(const struct range *list, uint32_t n, struct range with)
     return false;
 }
 
-static void barrier(struct recorder *r)
+/* Copies are named only where there is one: to some drivers the word means that more caches are to be flushed. So what shaders
+ * wrote before a barrier that does not name them has yet to be ordered before a copy. */
+static void barrier(struct recorder *r, bool before_copy)
 {
-    const VkPipelineStageFlags stages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
-    const VkMemoryBarrier all = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-                                 .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
-                                 .dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
-                                                  VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT};
-    r->device->vk.CmdPipelineBarrier(current(r), stages, stages, 0, 1, &all, 0, NULL, 0, NULL);
+    const VkPipelineStageFlags shader = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, transfer = VK_PIPELINE_STAGE_TRANSFER_BIT;
+    const VkAccessFlags read = VK_ACCESS_SHADER_READ_BIT, write = VK_ACCESS_SHADER_WRITE_BIT;
+    const VkMemoryBarrier all = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = write | (r->copied ? VK_ACCESS_TRANSFER_WRITE_BIT : 0u),
+        .dstAccessMask = read | write | (before_copy ? VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT : 0u)};
+    r->device->vk.CmdPipelineBarrier(current(r), shader | (r->copied ? transfer : 0u), shader | (before_copy ? transfer : 0u), 0, 1,
+                                     &all, 0, NULL, 0, NULL);
     r->n_reads = r->n_writes = 0;
+    r->copied = false;
+    r->shaded &= !before_copy;
     r->n_barriers++;
 }
 
 /* Inserts a barrier when what comes next touches what came before, then remembers the ranges. A plan's first command
  * needs none: the barrier at the end of the run before it orders everything. */
-static void order(struct recorder *r, const struct range *ranges, const bool *write, uint32_t n)
+static void order(struct recorder *r, const struct range *ranges, const bool *write, uint32_t n, bool copy, bool beside)
 {
-    bool conflict = r->n_reads + n > RECORD_MAX_TRACKED || r->n_writes + n > RECORD_MAX_TRACKED;
-    for (uint32_t i = 0; i < n && !conflict; i++)
+    bool conflict = r->n_reads + n > RECORD_MAX_TRACKED || r->n_writes + n > RECORD_MAX_TRACKED || (copy && r->shaded);
+    for (uint32_t i = 0; i < n && !conflict && !beside; i++)
         conflict = overlaps(r->writes, r->n_writes, ranges[i]) ||
                    (write[i] && overlaps(r->reads, r->n_reads, ranges[i]));
-    if (conflict) barrier(r);
+    if (conflict) barrier(r, copy);
+    r->copied |= copy;
+    r->shaded |= !copy;
     for (uint32_t i = 0; i < n; i++) {
         if (write[i]) r->writes[r->n_writes++] = ranges[i];
         else if (r->memory->blocks[ranges[i].memory].use != MEM_WEIGHT) r->reads[r->n_reads++] = ranges[i];
@@ -129,35 +137,63 @@ static void timestamp(struct recorder *r)
     r->device->vk.CmdWriteTimestamp(current(r), VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, r->queries, r->n_queries++);
 }
 
+/* Both ends in one command buffer: some drivers want that. */
+static void label_begin(struct recorder *r, const char *label)
+{
+    const VkDebugUtilsLabelEXT info = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_LABEL_EXT, .pLabelName = label};
+    if (r->device->vk.CmdBeginDebugUtilsLabelEXT) r->device->vk.CmdBeginDebugUtilsLabelEXT(current(r), &info);
+    r->label = label;
+}
+
+static void label_end(struct recorder *r)
+{
+    if (r->device->vk.CmdEndDebugUtilsLabelEXT) r->device->vk.CmdEndDebugUtilsLabelEXT(current(r));
+}
+
 enum pumice_status recorder_op_begin(struct recorder *r, const char *label)
 {
     enum pumice_status st = PUMICE_OK;
     struct device *d = r->device;
     TRY(command_begin(r));
+    r->counted = 0;
     if (r->perf && r->n_queries == 0) {
         d->vk.CmdResetQueryPool(current(r), r->queries, 0, RECORD_MAX_QUERIES);
         timestamp(r);
     }
-    if (d->vk.CmdBeginDebugUtilsLabelEXT) {
-        const VkDebugUtilsLabelEXT info = {.sType = VK_STRUCTURE_TYPE_DEBUG_UTILS_LABEL_EXT, .pLabelName = label};
-        d->vk.CmdBeginDebugUtilsLabelEXT(current(r), &info);
-    }
+    label_begin(r, label);
+fail:
+    return st;
+}
+
+/* Adds a share of the op's work to the piece, which ends when it is long enough. */
+static enum pumice_status count(struct recorder *r, const struct op *op, double share)
+{
+    const struct work work = work_of(op), part = {share * work.base, share * work.a_past};
+    r->works[r->n_pieces - 1] = work_add(r->works[r->n_pieces - 1], part);
+    r->open_ns += (part.base + part.a_past * op->kv.C / 2.0) * r->device->pace;
+    r->counted += share;
+    return r->open_ns > PACE_PIECE_NS ? command_end(r) : PUMICE_OK;
+}
+
+enum pumice_status recorder_op_part(struct recorder *r, const struct op *op, double share)
+{
+    enum pumice_status st = PUMICE_OK;
+    label_end(r);
+    TRY(count(r, op, share));
+    TRY(command_begin(r));
+    label_begin(r, r->label);
 fail:
     return st;
 }
 
 enum pumice_status recorder_op_end(struct recorder *r, const struct op *op)
 {
-    struct device *d = r->device;
-    if (d->vk.CmdEndDebugUtilsLabelEXT) d->vk.CmdEndDebugUtilsLabelEXT(current(r));
+    label_end(r);
     if (r->perf) {
-        barrier(r); /* so that an op's time is its own */
+        barrier(r, true); /* so that an op's time is its own */
         timestamp(r);
     }
-    const struct work work = work_of(op);
-    r->works[r->n_pieces - 1] = work_add(r->works[r->n_pieces - 1], work);
-    r->open_ns += (work.base + work.a_past * op->kv.C / 2.0) * d->pace;
-    return r->open_ns > PACE_PIECE_NS ? command_end(r) : PUMICE_OK;
+    return count(r, op, 1 - r->counted);
 }
 
 static enum pumice_status new_set(struct recorder *r, const struct pipeline *p, VkDescriptorSet *set)
@@ -223,7 +259,7 @@ enum pumice_status recorder_dispatch(struct recorder *r, const struct dispatch *
         write[i] = b->write;
     }
     d->vk.UpdateDescriptorSets(d->handle, p->n_bindings, writes, 0, NULL);
-    order(r, ranges, write, p->n_bindings);
+    order(r, ranges, write, p->n_bindings, false, x->beside);
     d->vk.CmdBindPipeline(current(r), VK_PIPELINE_BIND_POINT_COMPUTE, p->handle);
     d->vk.CmdBindDescriptorSets(current(r), VK_PIPELINE_BIND_POINT_COMPUTE, p->layout, 0, 1, &set, 0, NULL);
     d->vk.CmdPushConstants(current(r), p->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, p->push_bytes, x->push);
@@ -238,7 +274,7 @@ enum pumice_status recorder_copy(struct recorder *r, struct buf src, struct buf 
     const struct range ranges[2] = {{src.memory, src.offset, src.offset + bytes}, {dst.memory, dst.offset, dst.offset + bytes}};
     const bool write[2] = {false, true};
     const VkBufferCopy region = {.srcOffset = src.offset, .dstOffset = dst.offset, .size = bytes};
-    order(r, ranges, write, 2);
+    order(r, ranges, write, 2, true, false);
     r->device->vk.CmdCopyBuffer(current(r), r->memory->blocks[src.memory].buffer, r->memory->blocks[dst.memory].buffer, 1,
                                 &region);
     return PUMICE_OK;
@@ -329,6 +365,5 @@ enum pumice_status recorder_run(struct recorder *r, uint32_t past, const atomic_
                                          sizeof *ticks, VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT));
     return PUMICE_OK;
 fail:
-    if (n_flights > 0 && !d->lost) (void)queue_wait(d, flights[n_flights - 1].value); /* the plan may be destroyed next */
     return st;
 }

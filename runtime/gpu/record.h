@@ -1,6 +1,6 @@
 /* record: plans on the GPU: command buffers recorded once and submitted again and again.
  *
- * Owns barriers (from the ranges each dispatch reads and writes, here and nowhere else), descriptor sets, timestamps and
+ * Owns barriers (from the ranges each dispatch reads and writes), descriptor sets, timestamps and
  * the splitting of long plans: recorded as small pieces, one command buffer each, which a run submits together as far as
  * the device's pace allows (pace.h). */
 #ifndef PUMICE_RECORD_H
@@ -26,6 +26,7 @@ struct dispatch {
     struct binding bindings[PIPELINE_MAX_BINDINGS];
     const void *push;
     uint32_t groups[3];
+    bool beside; /* the dispatch before is of the same op and touches other elements: no barrier between the two */
 };
 
 struct perf_sum {
@@ -46,10 +47,14 @@ struct recorder {
     uint32_t n_pieces, capacity;
     bool open;         /* the last piece */
     double open_ns;    /* what it will take, with half the context in the cache */
+    const char *label; /* of the current op */
+    double counted;    /* of the current op's work, the part that is in works */
     VkDescriptorPool pools[RECORD_MAX_POOLS];
     uint32_t n_pools, pool_left;
     struct range reads[RECORD_MAX_TRACKED], writes[RECORD_MAX_TRACKED]; /* since the last barrier */
     uint32_t n_reads, n_writes;
+    bool copied; /* there was a copy since then */
+    bool shaded; /* and a dispatch since the last barrier that a copy may follow */
     uint32_t n_barriers, n_dispatches;
     uint32_t n_submissions; /* of the last run */
     uint64_t begin_ns;      /* of its first submission */
@@ -65,6 +70,8 @@ void recorder_fini(struct recorder *r);
 /* Between op_begin and op_end any number of dispatches; perf measures from one op's end to the next. op_end may end the
  * piece. */
 enum pumice_status recorder_op_begin(struct recorder *r, const char *label);
+/* Between dispatches of an op that takes long: `share` of its work has been recorded since the last one. May end the piece. */
+enum pumice_status recorder_op_part(struct recorder *r, const struct op *op, double share);
 enum pumice_status recorder_op_end(struct recorder *r, const struct op *op);
 enum pumice_status recorder_dispatch(struct recorder *r, const struct dispatch *d);
 enum pumice_status recorder_copy(struct recorder *r, struct buf src, struct buf dst, uint64_t bytes);

@@ -22,18 +22,25 @@ static const struct {
     const char *name;
     size_t at;
     enum op_kind kind;
-    uint32_t T, ways, values[8];
+    uint32_t T, ways, n, values[8];
 } knobs[] = {
 #define AT(field) offsetof(struct gpu_tuning, field)
-    {"lanes", AT(lanes), OP_MATMUL, 1, SHARE | LANE_ROWS, {4, 8, 16, 32, 64, 128}},
-    {"rows", AT(rows), OP_MATMUL, 1, SHARE | LANE_ROWS, {1, 2, 4, 8}},
-    {"max_cols", AT(max_cols), OP_MATMUL, 8, ALL, {4, 6, 8}},
-    {"matmul_from", AT(matmul_from), OP_MATMUL, 12, SHARE, {9, 17}},
-    {"norm_lanes", AT(norm_lanes), OP_RMS_NORM, 1, ALL, {8, 16, 32, 64, 128, 256}},
-    {"head_lanes", AT(head_lanes), OP_QK_NORM_ROPE_KV, 1, ALL, {8, 16, 32, 64}},
-    {"attention_lanes", AT(attention_lanes), OP_ATTENTION, 1, ALL, {8, 16, 32, 64, 128}},
+    {"dot_one", AT(dot_one), OP_MATMUL, 1, SHARE, 2, {0, 1}},
+    {"lanes", AT(lanes), OP_MATMUL, 1, SHARE | LANE_ROWS, 6, {4, 8, 16, 32, 64, 128}},
+    {"rows", AT(rows), OP_MATMUL, 1, SHARE | LANE_ROWS, 4, {1, 2, 4, 8}},
+    {"fill", AT(fill), OP_MATMUL, 1, SHARE, 6, {256, 512, 1024, 2048, 4096, 8192}},
+    {"max_cols", AT(max_cols), OP_MATMUL, 8, ALL, 3, {4, 6, 8}},
+    {"family", AT(family), OP_MATMUL, 256, SHARE, 4, {MATMUL_TILED, MATMUL_HALF, MATMUL_DOT, MATMUL_MATRIX}},
+    {"matmul_from", AT(matmul_from), OP_MATMUL, 12, SHARE, 2, {9, 17}},
+    {"norm_lanes", AT(norm_lanes), OP_RMS_NORM, 1, ALL, 6, {8, 16, 32, 64, 128, 256}},
+    {"head_lanes", AT(head_lanes), OP_QK_NORM_ROPE_KV, 1, ALL, 4, {8, 16, 32, 64}},
+    {"split_slices", AT(split_slices), OP_ATTENTION, 1, SHARE, 4, {16, 32, 64, 128}},
+    {"split_lanes", AT(split_lanes), OP_ATTENTION, 1, SHARE, 3, {64, 128, 256}},
+    {"attention_matrix", AT(attention_matrix), OP_ATTENTION, 256, SHARE, 2, {0, 1}},
+    {"tile_lanes", AT(tile_lanes), OP_ATTENTION, 256, SHARE, 3, {64, 128, 256}},
 #undef AT
 };
+_Static_assert(sizeof(enum matmul_family) == sizeof(uint32_t), "a family is a number, too");
 
 static uint32_t way_of(const struct gpu_tuning *t) { return t->sliced ? SLICED : t->lane_rows ? LANE_ROWS : SHARE; }
 
@@ -42,11 +49,15 @@ static uint32_t *number(struct gpu_tuning *t, size_t i) { return (uint32_t *)(vo
 static bool offered(const struct device_limits *l, const struct gpu_tuning *t, size_t i, uint32_t value)
 {
     const bool lanes = strstr(knobs[i].name, "lanes") != NULL;
-    if (!(knobs[i].ways & way_of(t)) || value == 0) return false;
+    const struct device_features *f = &l->features;
+    if (!(knobs[i].ways & way_of(t))) return false;
+    if (knobs[i].at == offsetof(struct gpu_tuning, family) && !tuning_family_suits(l, (enum matmul_family)value)) return false;
+    if (knobs[i].at == offsetof(struct gpu_tuning, dot_one) && value && !f->dot) return false;
+    if (knobs[i].at == offsetof(struct gpu_tuning, attention_matrix) && value && !f->matrix.m) return false;
     /* lanes that share a row, or an op: at least a subgroup, or most of it has nothing to do */
     if (lanes && (value > l->max_lanes || (!l->software && value < l->subgroup_size))) return false;
-    if (lanes && t->lane_rows && i == 0 && value % t->layout.rows) return false;
-    for (size_t j = 0; j < COUNT_OF(knobs[i].values); j++)
+    if (knobs[i].at == offsetof(struct gpu_tuning, lanes) && t->lane_rows && value % t->layout.rows) return false;
+    for (uint32_t j = 0; j < knobs[i].n; j++)
         if (knobs[i].values[j] == value) return true;
     return false;
 }
@@ -56,7 +67,7 @@ bool tune_knob_of(const struct gpu_backend *g, uint32_t i, struct tune_knob *out
     struct gpu_tuning t = g->tuning;
     if (i >= COUNT_OF(knobs)) return false;
     *out = (struct tune_knob){.name = knobs[i].name, .kind = knobs[i].kind, .T = knobs[i].T, .now = *number(&t, i)};
-    for (size_t j = 0; j < COUNT_OF(knobs[i].values); j++)
+    for (uint32_t j = 0; j < knobs[i].n; j++)
         if (offered(&g->device.physical.limits, &t, i, knobs[i].values[j])) out->values[out->n++] = knobs[i].values[j];
     return true;
 }

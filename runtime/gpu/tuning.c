@@ -3,6 +3,11 @@
 
 static bool can_dot(const struct device_limits *l) { return l->features.dot && l->max_lanes >= MATMUL_DOT_SIDE * MATMUL_DOT_SIDE; }
 
+bool tuning_family_suits(const struct device_limits *l, enum matmul_family family)
+{
+    return family == MATMUL_HALF ? l->features.half : family == MATMUL_DOT ? can_dot(l) : family != MATMUL_MATRIX || l->features.matrix.m;
+}
+
 /* SPEED.md has the measurements behind these. */
 static struct gpu_tuning tuning_for(const struct device_limits *l)
 {
@@ -18,7 +23,7 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
     const struct gpu_tuning gpu = {.name = "lanes share a row", .layout = {.rows = 1, .vec = 4}, .lanes = MAX(32u, subgroup), .rows = 4,
                                    .fill = 2048, .max_cols = 8, .matmul_from = 9, .fold_norm = true, .fuse_gate = true, .norm_lanes = 128, .head_lanes = 64,
                                    .attention_lanes = 64, .shared_reduce = !l->subgroup_arithmetic,
-                                   .split_slices = 64, .split_lanes = 128, .split_join = true,
+                                   .split_slices = 64, .split_lanes = 128, .split_join = l->joins,
                                    .tile_from = GPU_SPLIT_TOKENS + 1, .tile_lanes = 128, .tile_shared_bytes = 48 << 10,
                                    .attention_matrix = l->features.matrix.m != 0, .sample_lanes = 256, .sample_items = 8,
                                    .family = l->features.matrix.m ? MATMUL_MATRIX
@@ -87,7 +92,7 @@ static bool chosen(const struct device_limits *l, uint32_t i, struct gpu_tuning 
     case 9: t->name = "half"; t->matmul_from = 2; t->family = MATMUL_HALF; t->max_rows = TILE_LARGEST; return true;
     case 10: t->name = "half 16 rows"; t->matmul_from = 2; t->family = MATMUL_HALF; t->max_rows = 16; t->layout = (struct layout){.rows = 8, .vec = 2};
             t->norm_lanes = 24; t->shared_reduce = true; return true;
-    case 11: t->name = "dot"; t->matmul_from = 2; t->dot_one = t->fold_norm = t->fuse_gate = true; t->max_rows = TILE_LARGEST; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 11: t->name = "dot"; t->matmul_from = 2; t->fold_norm = t->fuse_gate = true; t->dot_one = 1; t->max_rows = TILE_LARGEST; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 12: t->name = "dot 16 rows"; t->matmul_from = 1; t->family = MATMUL_DOT; t->max_rows = 16; t->layout = (struct layout){.rows = 8, .vec = 2};
             t->norm_lanes = 24; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 13: t->name = "matrix"; t->matmul_from = 2; t->max_rows = TILE_LARGEST; t->family = MATMUL_MATRIX; t->attention_matrix = true; t->shared_reduce = !l->subgroup_arithmetic; return true;
@@ -103,7 +108,7 @@ static struct gpu_tuning within(const struct device_limits *l, struct gpu_tuning
     uint32_t *const lanes[] = {&t.lanes, &t.norm_lanes, &t.head_lanes, &t.attention_lanes, &t.sample_lanes, &t.split_lanes,
                                &t.tile_lanes};
     const uint32_t slice = t.sample_lanes * t.sample_items;
-    for (size_t i = 0; i < COUNT_OF(lanes); i++) *lanes[i] = MIN(*lanes[i], l->max_lanes);
+    for (size_t i = 0; i < COUNT_OF(lanes); i++) *lanes[i] = MIN(*lanes[i], MAX(l->max_lanes, 1u));
     t.sample_items = (slice + t.sample_lanes - 1) / t.sample_lanes;
     t.shared_reduce |= !l->subgroup_arithmetic;
     t.by_address &= l->buffer_address;

@@ -2,6 +2,8 @@
 // memory to position n of the head that begins at word `head`. Before: E, p.C, row, buffers k_cache and v_cache. All lanes
 // of the workgroup call, after a barrier.
 // Numerics: halves to the nearest; Q8_0: d = max|x| / 127 rounded to a half, q = x / d to the nearest.
+#include "halves.glsl"
+
 void kv_store(bool is_v, uint at, uint word)
 {
     if (is_v) v_cache[at] = word;
@@ -23,7 +25,7 @@ void kv_write(bool is_v, uint head, uint n)
 {
     const uint lane = gl_LocalInvocationIndex;
     for (uint i = lane; i < E / 4u; i += WG) {
-        const float d = unpackHalf2x16(packHalf2x16(vec2(kv_scale_of(i / 8u), 0.0))).x;
+        const float d = nearest_halves(vec2(kv_scale_of(i / 8u))).x;
         const vec4 x = vec4(row[4u * i], row[4u * i + 1u], row[4u * i + 2u], row[4u * i + 3u]);
         const ivec4 q = d > 0.0 ? ivec4(clamp(roundEven(x / d), -127.0, 127.0)) : ivec4(0);
         kv_store(is_v, head + n * (E / 4u) + i,
@@ -31,7 +33,7 @@ void kv_write(bool is_v, uint head, uint n)
     }
     for (uint w = lane; w < KV_SCALE_WORDS; w += WG)
         kv_store(is_v, head + p.C * (E / 4u) + n * KV_SCALE_WORDS + w,
-                 packHalf2x16(vec2(kv_scale_of(2u * w), 64u * w + 32u < E ? kv_scale_of(2u * w + 1u) : 0.0)));
+                 packHalf2x16(nearest_halves(vec2(kv_scale_of(2u * w), 64u * w + 32u < E ? kv_scale_of(2u * w + 1u) : 0.0))));
 }
 #else
 const uint KV_ROW_WORDS = E / 2u;
@@ -39,6 +41,6 @@ const uint KV_ROW_WORDS = E / 2u;
 void kv_write(bool is_v, uint head, uint n)
 {
     for (uint i = gl_LocalInvocationIndex; i < E / 2u; i += WG)
-        kv_store(is_v, head + n * (E / 2u) + i, packHalf2x16(vec2(row[2u * i], row[2u * i + 1u])));
+        kv_store(is_v, head + n * (E / 2u) + i, packHalf2x16(nearest_halves(vec2(row[2u * i], row[2u * i + 1u]))));
 }
 #endif

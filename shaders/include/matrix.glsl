@@ -3,7 +3,7 @@
 //
 // The build compiles the older GL_NV_cooperative_matrix, which every glslang in use knows, and tools/spirv/matrix_khr turns
 // the result into SPV_KHR_cooperative_matrix. MATRIX_KHR compiles the KHR form itself; tests/test_matrix_khr.py compares.
-// `words` is an array of uvec4, eight halves or four floats each (or of float); `at` and `stride` count its elements.
+// `words` is an array of uvec4, eight halves or four floats each: addresses have to be multiples of 16; `at` and `stride` count its elements.
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #extension GL_KHR_shader_subgroup_basic : require
