@@ -244,6 +244,91 @@ static void test_editor(void)
     editor_fini(&e);
 }
 
+static size_t measured_bytes;
+static struct measure plain_measure;
+
+static int counted_width(void *user, struct font font, const char *text, size_t n)
+{
+    (void)user;
+    measured_bytes += n;
+    return plain_measure.width(plain_measure.user, font, text, n);
+}
+
+/* A text without a space, as base64 is, is laid out in a time that grows with its length, not with its square. */
+static void test_long_word(void)
+{
+    struct view v;
+    enum { LONG = 200000 };
+    char *text = mem_alloc(LONG + 1);
+    plain_measure = rig_measure();
+    struct measure m = plain_measure;
+    m.width = counted_width;
+    REQUIRE(text != NULL, "no memory");
+    for (int i = 0; i < LONG; i++) text[i] = (char)('A' + i * 7 % 26);
+    text[LONG] = 0;
+    const struct font font = {FACE_BODY, 16};
+    struct editor e = {0};
+    editor_set(&e, text, LONG);
+    measured_bytes = 0;
+    editor_wrap(&e, &m, font, 700);
+    CHECK(e.n == LONG && e.n_lines > LONG / 100 && measured_bytes < 100u * LONG, "%zu lines, %zu bytes measured", e.n_lines, measured_bytes);
+    for (size_t i = 0; i < e.n_lines; i++)
+        CHECK(text_width(&plain_measure, font, e.text + e.lines[i].begin, e.lines[i].end - e.lines[i].begin) <= 700, "line %zu", i);
+    editor_fini(&e);
+    rig_open(&v, &settings, &requests);
+    v.ui.measure = &m;
+    measured_bytes = 0;
+    rig_messages(&v, (const char *const[]){text, "ok"}, 2, ENDING_DONE);
+    tick(&v);
+    CHECK(measured_bytes < 200u * LONG, "%zu bytes measured for a bubble", measured_bytes);
+    close_view(&v);
+    mem_free(text);
+}
+
+/* Editing ends where what stood there is another message, and what is too long to be pasted is not lost without a word. */
+static char *paste_much(void *user)
+{
+    (void)user;
+    char *text = mem_alloc((2 << 20) + 1);
+    if (text == NULL) return NULL;
+    memset(text, 'x', 2 << 20);
+    text[2 << 20] = 0;
+    return text;
+}
+
+static void test_edit_elsewhere(void)
+{
+    struct view v;
+    const char *const first[] = {"What is RoPE?", "A rotation."}, *const other[] = {"Buy milk", "Done."};
+    rig_open(&v, &settings, &requests);
+    rig_model(&v, true);
+    rig_state(&v, STATE_IDLE, -1);
+    rig_messages(&v, first, 2, ENDING_DONE);
+    editor_set(&v.input, "a draft", 7);
+    view_edit(&v, 0);
+    CHECK(v.editing == 0 && strcmp(v.input.text, first[0]) == 0, "%s", v.input.text);
+    rig_messages(&v, first, 2, ENDING_DONE);
+    CHECK(v.editing == 0, "the same messages end the editing");
+    struct event *e = mem_calloc(1, sizeof *e);
+    REQUIRE(e != NULL, "no memory");
+    e->kind = EVENT_MESSAGES;
+    e->text = mem_strdup("20260101-000000-2");
+    e->path = mem_strdup("Be short.");
+    e->messages = mem_calloc(2, sizeof *e->messages);
+    e->n = e->messages != NULL ? 2 : 0;
+    for (size_t i = 0; i < e->n; i++)
+        e->messages[i] = (struct shown_message){.key = 1000 + i, .user = i == 0, .text = mem_strdup(other[i]), .n = strlen(other[i]), .n_alternatives = 1};
+    view_take(&v, e);
+    CHECK(v.editing == SIZE_MAX && strcmp(v.input.text, "a draft") == 0, "still editing, in another conversation: %s", v.input.text);
+    CHECK(strcmp(settings.configuration.system, "Be short.") == 0 && strcmp(v.more.system.text, "Be short.") == 0, "its system message: %s",
+          settings.configuration.system);
+    v.ui.paste = paste_much;
+    key(&v, 'v', MOD_CTRL);
+    tick(&v);
+    CHECK(strcmp(v.input.text, "a draft") == 0 && v.toast.text[0] != 0, "nothing is said of what was not pasted");
+    close_view(&v);
+}
+
 /* --- scrolling, selecting, links ------------------------------------------------------------------------------------ */
 
 static void test_scroll(void)
@@ -667,6 +752,8 @@ int main(int argc, char **argv)
     test_send_while_loading();
     test_input_method();
     test_editor();
+    test_long_word();
+    test_edit_elsewhere();
     test_scroll();
     test_select();
     test_link();

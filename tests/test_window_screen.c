@@ -184,6 +184,15 @@ static void test_conversation(struct screen *s)
     run(&l, 50);
     CHECK(l.v.bubbles.n == 2 && strstr(l.v.bubbles.list[1].m.text, "2, 4, 7, 9") != NULL, "the answer: %s",
           l.v.bubbles.n == 2 ? l.v.bubbles.list[1].m.text : "none");
+    /* of many movements the last one counts, and what comes behind them comes once */
+    for (int i = 0; i < 5; i++) (void)screen_post(&(struct ui_event){.kind = UI_MOVE, .x = 300 + i, .y = 200});
+    (void)screen_post(&(struct ui_event){.kind = UI_TEXT, .text = "once"});
+    run(&l, 50);
+    CHECK(strcmp(l.v.input.text, "once") == 0, "typed behind a movement: %s", l.v.input.text);
+    CHECK(l.v.ui.mx > 0 && l.v.ui.my > 0, "the movement was lost: %d, %d", l.v.ui.mx, l.v.ui.my);
+    post_key('a', MOD_CTRL);
+    post_key(KEY_BACKSPACE, 0);
+    run(&l, 50);
     /* the Enter that confirms a candidate, as ibus and fcitx send it */
     (void)screen_post(&(struct ui_event){.kind = UI_TEXT, .text = "Hi "});
     (void)screen_post(&(struct ui_event){.kind = UI_PREEDIT, .text = "nihao"});

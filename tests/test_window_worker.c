@@ -308,6 +308,40 @@ static void test_conversations(struct seen *s)
     CHECK(wait_for(s, has_list) && s->list->n == 1 && n_messages(s) == 0, "deleted: %zu", s->list->n);
 }
 
+/* A question without an answer gives way to the next one: two in a row are more than many templates take. */
+static void test_unanswered(struct seen *s)
+{
+    ask(s, REQUEST_NEW, 0, 0, "", NULL);
+    CHECK(wait_for(s, is_idle), "no new one");
+    ask(s, REQUEST_SEND, 0, 0, "Sort these numbers: 4 2", NULL);
+    CHECK(wait_for(s, is_idle) && n_messages(s) == 2, "no answer");
+    ask(s, REQUEST_DELETE, 1, 0, "", NULL);
+    CHECK(wait_for(s, is_idle) && n_messages(s) == 1, "the answer is gone");
+    ask(s, REQUEST_SEND, 0, 0, "Sort these numbers: 9 8 7", NULL);
+    CHECK(wait_for(s, is_idle) && n_messages(s) == 2 && strstr(message(s, 1), "7, 8, 9") != NULL, "%zu: %s", n_messages(s), message(s, 1));
+    CHECK(s->messages->messages[0].n_alternatives == 2, "the first question is lost");
+}
+
+/* What cannot be saved is put away only when the person asks twice. */
+static void test_unsaved(struct seen *s, const char *dir)
+{
+    char store[1100], aside[1200];
+    snprintf(store, sizeof store, "%s/pumice/conversations", dir);
+    snprintf(aside, sizeof aside, "%s.aside", store);
+    REQUIRE(rename(store, aside) == 0 && platform_write_atomic(store, "x", 1) == PUMICE_OK, "no %s", store);
+    s->problem[0] = 0;
+    ask(s, REQUEST_SEND, 0, 0, "Sort these numbers: 6 5", NULL);
+    CHECK(wait_for(s, is_idle) && s->problem[0] != 0, "saved where no directory is");
+    const size_t n = n_messages(s);
+    s->problem[0] = 0;
+    ask(s, REQUEST_NEW, 0, 0, "", NULL);
+    CHECK(wait_for(s, is_idle) && n_messages(s) == n && strstr(s->problem, "nowhere but here") != NULL, "%zu messages: %s", n_messages(s), s->problem);
+    ask(s, REQUEST_NEW, 0, 0, "", NULL);
+    CHECK(wait_for(s, is_idle) && n_messages(s) == 0, "asked twice, and yet %zu", n_messages(s));
+    CHECK(remove(store) == 0 && rename(aside, store) == 0, "not back");
+    s->problem[0] = 0;
+}
+
 /* Closing in the middle of an answer saves question and answer so far. */
 static void test_close(struct seen *s)
 {
@@ -394,6 +428,8 @@ int main(int argc, char **argv)
     test_stop(&s);
     test_models(&s);
     test_conversations(&s);
+    test_unanswered(&s);
+    test_unsaved(&s, dir);
     test_close(&s);
     platform_cond_destroy(cond);
     platform_mutex_destroy(mutex);

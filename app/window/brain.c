@@ -7,28 +7,28 @@
 #include "app/embedded.h"
 #include "runtime/platform.h"
 
-struct opening {
-    bool (*progress)(void *user, float fraction);
-    void *user;
-};
-
-static bool on_progress(void *user, const char *stage, float fraction)
+/* The file's template; or the official one where there is none, or it is beyond ours: a model that talks is worth more. */
+static enum pumice_status open_template(struct brain *b)
 {
-    const struct opening *o = user;
-    (void)stage;
-    return o->progress(o->user, fraction);
+    enum pumice_status st = prompt_format_open(b->model, &b->vocab, NULL, &b->format);
+    if (st == PUMICE_OK && b->format.missing)
+        snprintf(b->note, sizeof b->note, "the model file has no chat template; the official ChatML is used");
+    if (st != PUMICE_FORMAT && st != PUMICE_UNSUPPORTED && st != PUMICE_ARGUMENT) return st;
+    snprintf(b->note, sizeof b->note, "the official ChatML is used instead of the model's own template: %.300s", pumice_error());
+    prompt_format_close(&b->format);
+    return prompt_format_open(b->model, &b->vocab, "official", &b->format);
 }
 
 enum pumice_status brain_open(const char *path, const struct configuration *c,
-                              bool (*progress)(void *user, float fraction), void *user, struct brain **out)
+                              bool (*progress)(void *user, const char *stage, float fraction), void *user,
+                              struct brain **out)
 {
     enum pumice_status st = PUMICE_OK;
-    struct opening opening = {progress, user};
     const struct pumice_engine_params engine = {.n_ctx = (uint32_t)MAX(c->context, 0),
                                                 .device = c->device[0] != 0 ? c->device : NULL,
                                                 .kv = (enum pumice_kv)c->kv,
-                                                .progress = on_progress,
-                                                .user = &opening};
+                                                .progress = progress,
+                                                .user = user};
     const struct pumice_session_params session = {.n_ctx = (uint32_t)MAX(c->context, 0)};
     *out = NULL;
     if (strlen(path) >= sizeof(*out)->path) return err_set(PUMICE_ARGUMENT, "the path of the model is too long");
@@ -44,7 +44,7 @@ enum pumice_status brain_open(const char *path, const struct configuration *c,
         TRY(pumice_model_open(path, &b->model));
     }
     TRY(vocab_open(b->model, &b->vocab));
-    TRY(prompt_format_open(b->model, &b->vocab, NULL, &b->format));
+    TRY(open_template(b));
     TRY(pumice_engine_open(b->model, &engine, &b->engine));
     TRY(pumice_session_open(b->engine, &session, &b->session));
     *out = b;

@@ -14,10 +14,12 @@ struct brain {
     struct vocab vocab;
     struct prompt_format format;
     char path[1024]; /* "": the built-in model */
+    char note[512];  /* what the person should know of its template, or "" */
 };
-/* progress: of reading the weights, 0 to 1; false stops (then CANCELLED). *out is NULL after a failure. */
+/* progress: stage and fraction as in pumice_engine_params; false stops (then CANCELLED). *out is NULL after a failure. */
 enum pumice_status brain_open(const char *path, const struct configuration *c,
-                              bool (*progress)(void *user, float fraction), void *user, struct brain **out);
+                              bool (*progress)(void *user, const char *stage, float fraction), void *user,
+                              struct brain **out);
 void brain_close(struct brain *b); /* NULL is fine */
 
 /* Sampling and length of an answer as the person set them, over the file's; the callbacks are the caller's to add. */

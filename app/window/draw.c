@@ -121,7 +121,7 @@ void draw_icon(struct draw_list *d, struct rect r, enum icon icon, enum color co
 }
 
 static const char *const icons[N_ICONS] = {"send",  "stop", "copy",  "redo", "edit",  "branch", "trash", "down",
-                                           "left",  "right", "more", "close", "check", "search", "plus",  "play"};
+                                           "left",  "right", "more", "close"};
 static const char *const faces[N_FACES] = {"body", "bold", "italic", "bold-italic", "mono", "mono-bold"};
 
 /* What differs by kind, after the rectangle. */

@@ -28,10 +28,6 @@ enum icon {
     ICON_RIGHT,
     ICON_MORE,
     ICON_CLOSE,
-    ICON_CHECK,
-    ICON_SEARCH,
-    ICON_PLUS,
-    ICON_PLAY,
     N_ICONS
 };
 

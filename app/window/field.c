@@ -63,6 +63,7 @@ static bool clipboard_key(struct ui *ui, struct editor *e, enum field_result *re
     if (key != 'v') return false;
     char *text = ui->paste != NULL ? ui->paste(ui->user) : NULL;
     if (text != NULL && editor_insert(e, text, strlen(text), false)) *result = FIELD_CHANGED;
+    else ui->refused = text != NULL;
     mem_free(text);
     return true;
 }

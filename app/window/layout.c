@@ -485,15 +485,3 @@ const struct link *layout_link(const struct layout *l, const struct markdown *m,
     return NULL;
 }
 
-const struct deco *layout_code(const struct layout *l, int x, int y, size_t *segment)
-{
-    for (size_t i = 0; i < l->n; i++)
-        for (size_t k = 0; k < l->segments[i].n_decos; k++) {
-            struct rect r = l->segments[i].decos[k].r;
-            r.y += l->segments[i].y;
-            if (l->segments[i].decos[k].kind != DECO_CODE || !rect_has(r, x, y)) continue;
-            *segment = i;
-            return &l->segments[i].decos[k];
-        }
-    return NULL;
-}

@@ -54,7 +54,5 @@ int position_compare(struct position a, struct position b);
 struct position layout_at(const struct layout *l, const struct markdown *m, const struct measure *measure, int x, int y);
 /* The link under a point, or NULL; its address is segment->link_text + link->offset. */
 const struct link *layout_link(const struct layout *l, const struct markdown *m, int x, int y, size_t *segment);
-/* The code block under a point, or NULL. */
-const struct deco *layout_code(const struct layout *l, int x, int y, size_t *segment);
 
 #endif

@@ -90,7 +90,6 @@ struct builder {
     } lists[LISTS_MAX];
     char marker[16];  /* of the list item that has begun and shown nothing so far */
     bool in_block;    /* a leaf block takes text */
-    bool first_in_item;
     int bold, italic, strike, code;
     bool failed;
 };

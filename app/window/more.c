@@ -9,7 +9,6 @@ enum {
     SHEET_CLOSE = ID_SHEET,
     SHEET_PATH,
     SHEET_OPEN,
-    SHEET_BUILT_IN,
     SHEET_CONTEXT,
     SHEET_TOP_K,
     SHEET_TOP_P,
@@ -21,7 +20,7 @@ enum {
     SHEET_THEME,
     SHEET_LANGUAGE,
     SHEET_SCROLL,
-    SHEET_NEW,
+    SHEET_LIST_SCROLL,
     SHEET_LINK_OPEN,
     SHEET_LINK_COPY,
     SHEET_SEARCH = ID_SHEET + 20, /* view.c focuses it */
@@ -205,7 +204,7 @@ static void conversations(struct view *v, struct rect r, int *y)
         ui->event.kind = UI_NONE;
     }
     draw_clip_push(&ui->draw, rect_inset(list, -ui_px(ui, 3)));
-    (void)ui_scrollbar(ui, SHEET_SCROLL + 1000, (struct rect){list.x, list.y, list.w + ui_px(ui, 12), list.h}, content,
+    (void)ui_scrollbar(ui, SHEET_LIST_SCROLL, (struct rect){list.x, list.y, list.w + ui_px(ui, 12), list.h}, content,
                        &m->list_scroll);
     for (size_t i = (size_t)(m->list_scroll / row); i < m->n_list && (int)i * row < m->list_scroll + h; i++)
         conversation_row(v, (struct rect){list.x, list.y + (int)i * row - m->list_scroll, list.w, row}, i);
@@ -253,14 +252,14 @@ static void devices(struct view *v, struct rect r, int *y)
     const int row = ui_px(ui, 34);
     title(v, r, y, STRING_DEVICE);
     for (size_t i = 0; i <= m->n_devices; i++) {
-        const char *name = i == 0 ? "" : m->devices[i - 1];
+        const char *name = i == 0 ? "" : m->devices[i - 1].value, *label = i == 0 ? view_text(v, STRING_AUTOMATIC) : m->devices[i - 1].label;
         const bool chosen = strcmp(c->device, name) == 0;
         if (ui_row(ui, (uint32_t)(ID_DEVICE + i), (struct rect){r.x, *y, r.w, row}, chosen)) {
             snprintf(c->device, sizeof c->device, "%s", name);
             v->settings_changed = true;
         }
         ui_label(ui, (struct rect){r.x + ui_px(ui, 10), *y, r.w - ui_px(ui, 20), row}, 14, COLOR_TEXT, ALIGN_LEFT,
-                 i == 0 ? view_text(v, STRING_AUTOMATIC) : name);
+                 label);
         *y += row + ui_px(ui, 2);
     }
     double context = c->context;

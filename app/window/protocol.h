@@ -24,10 +24,8 @@ enum request_kind {
     REQUEST_DROP,          /* text: id of a conversation to be deleted */
     REQUEST_LIST,          /* text: what to search for, or "" */
     REQUEST_MODEL,         /* text: path, or "" for the built-in model; the old one stays when it does not load */
-    REQUEST_CONFIGURE,     /* configuration only */
     REQUEST_DEVICES,       /* list the devices */
     REQUEST_RETRY,         /* load the model again (after a lost device), then answer what was left unanswered */
-    REQUEST_QUIT
 };
 struct configuration { /* sent along with every request */
     double temperature, top_p, min_p; /* top_p, min_p, top_k below 0: as the model's file says */
@@ -75,14 +73,15 @@ struct shown_conversation {
 
 enum event_kind {
     EVENT_STATE,    /* state, fraction (of loading or reading the prompt; below 0: unknown) */
-    EVENT_MESSAGES, /* messages[n]: the whole conversation; id, title */
+    EVENT_MESSAGES, /* messages[n]: the whole conversation; text: id, more: title, path: its system message if another than the
+                     * view has shown, else NULL */
     EVENT_TEXT,     /* text[n]: more of the last message */
     EVENT_STATS,    /* used, capacity, prefill, decode */
     EVENT_MODEL,    /* model is there: text: its name, more: device, path; software, starter */
     EVENT_PROBLEM,  /* status, text */
     EVENT_FORGOT,   /* n turns were just dropped because the context is full */
     EVENT_LIST,     /* conversations[n] */
-    EVENT_DEVICES,  /* text: names, one a line */
+    EVENT_DEVICES,  /* text: a line each: what --device takes, a tab, the name */
     EVENT_QUIT      /* the worker is done */
 };
 struct event {
@@ -92,6 +91,7 @@ struct event {
     float fraction;
     enum pumice_status status;
     bool loading;   /* PROBLEM: while loading a model; the old one, if any, goes on */
+    bool checking;  /* STATE_LOADING: the device, before it */
     bool software, starter, can_undo, can_redo;
     size_t n;
     char *text, *more, *path;

@@ -386,8 +386,12 @@ static enum screen_event translate(struct screen *s, SDL_Event *e, struct ui_eve
         return mouse_event(s, e, out);
     case SDL_KEYDOWN:
         out->kind = UI_KEY;
-        out->key = key_of(e->key.keysym.sym);
         out->mods = mods_of(e->key.keysym.mod);
+        out->key = key_of(e->key.keysym.sym);
+        /* shortcuts are where they are on a Latin keyboard, also when the keys write other letters */
+        if (out->key == KEY_NONE && (out->mods & MOD_CTRL) && e->key.keysym.scancode >= SDL_SCANCODE_A &&
+            e->key.keysym.scancode <= SDL_SCANCODE_Z)
+            out->key = 'a' + (int)(e->key.keysym.scancode - SDL_SCANCODE_A);
         return out->key != KEY_NONE ? SCREEN_UI : SCREEN_NONE;
     case SDL_TEXTINPUT:
     case SDL_TEXTEDITING:
@@ -410,7 +414,7 @@ static enum screen_event translate(struct screen *s, SDL_Event *e, struct ui_eve
 
 enum screen_event screen_next(struct screen *s, int ms, struct ui_event *out)
 {
-    SDL_Event e;
+    SDL_Event e, next;
     memset(out, 0, sizeof *out);
     SDL_free(s->text);
     s->text = NULL;
@@ -419,9 +423,9 @@ enum screen_event screen_next(struct screen *s, int ms, struct ui_event *out)
     out->ms = SDL_GetTicks64();
     out->mods = mods_of((int)SDL_GetModState());
     /* of many small movements only the last one counts */
-    while (e.type == SDL_MOUSEMOTION && SDL_PeepEvents(&e, 1, SDL_PEEKEVENT, SDL_FIRSTEVENT, SDL_LASTEVENT) == 1 &&
-           e.type == SDL_MOUSEMOTION)
-        (void)SDL_PollEvent(&e);
+    while (e.type == SDL_MOUSEMOTION && SDL_PeepEvents(&next, 1, SDL_PEEKEVENT, SDL_FIRSTEVENT, SDL_LASTEVENT) == 1 &&
+           next.type == SDL_MOUSEMOTION && SDL_PollEvent(&next) == 1)
+        e = next;
     return translate(s, &e, out);
 }
 
@@ -573,11 +577,6 @@ void screen_title(struct screen *s, const char *title)
 void screen_notice(struct screen *s)
 {
     if (!s->focused) (void)SDL_FlashWindow(s->window, SDL_FLASH_UNTIL_FOCUSED);
-}
-
-bool screen_focused(struct screen *s)
-{
-    return s->focused;
 }
 
 const char *screen_renderer(struct screen *s)

@@ -36,10 +36,9 @@ void screen_open_url(const char *url);
 void screen_hide(struct screen *s);
 void screen_title(struct screen *s, const char *title);
 void screen_notice(struct screen *s); /* asks for attention when the window is in the background */
-bool screen_focused(struct screen *s);
 const char *screen_renderer(struct screen *s); /* its name, for the benchmark */
 bool screen_save(struct screen *s, const char *path); /* what was painted last, as BMP */
-bool screen_system_dark(void); /* GTK's and COLORFGBG-like hints; false when nothing says so */
+bool screen_system_dark(void); /* GTK's hints; false when nothing says so */
 bool screen_post(const struct ui_event *event); /* puts an event into SDL's queue: for tests */
 
 #endif

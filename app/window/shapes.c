@@ -77,10 +77,6 @@ static const struct stroke icon_strokes[N_ICONS][10] = {
     [ICON_RIGHT] = {{'l', {9, 6, 15, 12}}, {'l', {15, 12, 9, 18}}},
     [ICON_MORE] = {{'l', {4, 7, 20, 7}}, {'l', {4, 12, 20, 12}}, {'l', {4, 17, 20, 17}}},
     [ICON_CLOSE] = {{'l', {6, 6, 18, 18}}, {'l', {18, 6, 6, 18}}},
-    [ICON_CHECK] = {{'l', {5, 12, 10, 17}}, {'l', {10, 17, 19, 7}}},
-    [ICON_SEARCH] = {{'a', {10.5f, 10.5f, 6, 0, 360}}, {'l', {15, 15, 20, 20}}},
-    [ICON_PLUS] = {{'l', {12, 5, 12, 19}}, {'l', {5, 12, 19, 12}}},
-    [ICON_PLAY] = {{'l', {8, 5, 19, 12}}, {'l', {19, 12, 8, 19}}, {'l', {8, 19, 8, 5}}},
 };
 
 static float distance_line(float x, float y, const float *v)

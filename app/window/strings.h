@@ -18,6 +18,9 @@
     X(THINKING, "The model is thinking…", "模型正在思考…")                                              \
     X(READING, "Reading the prompt, %d %%", "正在读取提示，%d%%")                                        \
     X(LOADING, "Loading the model…", "正在加载模型…")                                                   \
+    X(CHECKING, "Checking this device, once…", "正在检查设备（仅一次）…")                                              \
+    X(CHECKING_PART, "Checking this device, once: %d %%", "正在检查设备（仅一次）：%d%%")                              \
+    X(TOO_LONG, "That is too long to be pasted here", "内容过长，无法粘贴")                                            \
     X(LOADING_PART, "Loading the model, %d %%", "正在加载模型，%d%%")                                    \
     X(STOPPING, "Stopping…", "正在停止…")                                                                     \
     X(NO_MODEL, "No model is loaded", "没有加载模型")                                                       \

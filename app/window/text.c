@@ -195,7 +195,8 @@ size_t text_break(const char *text, size_t n, size_t i)
     if (i >= n) return n;
     uint32_t last = text_code(text, n, i, &bytes);
     if (last == '\n') return i + 1;
-    for (i = text_next(text, n, i); i < n;) {
+    const size_t most = i + TEXT_PIECE_BYTES;
+    for (i = text_next(text, n, i); i < n && i < most;) {
         const uint32_t code = text_code(text, n, i, &bytes);
         if (code == '\n') return i;
         const bool space = code == ' ' || code == '\t' || code == 0x3000;
@@ -209,7 +210,7 @@ size_t text_break(const char *text, size_t n, size_t i)
         last = code;
         i = text_next(text, n, i);
     }
-    return n;
+    return i;
 }
 
 /* Offsets of characters are tried by halving: the width grows with the length, but for ligatures. */

@@ -36,7 +36,9 @@ size_t text_previous_word(const char *text, size_t n, size_t i);
 void text_word(const char *text, size_t n, size_t i, size_t *begin, size_t *end);
 
 /* The end of the piece that starts at i and must not be cut: a word with the spaces after it; a Chinese, Japanese or
- * Korean character with the punctuation that clings to it; a newline alone. */
+ * Korean character with the punctuation that clings to it; a newline alone. Words are cut, too, where they are so long that
+ * no line holds them: to measure all of one for each of its lines would take for ever. */
+enum { TEXT_PIECE_BYTES = 512 };
 size_t text_break(const char *text, size_t n, size_t i);
 
 uint32_t text_code(const char *text, size_t n, size_t i, size_t *bytes); /* U+FFFD and 1 byte for what is no UTF-8 */

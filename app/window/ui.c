@@ -104,11 +104,6 @@ bool ui_pressed(const struct ui *ui, struct rect r)
     return ui->event.kind == UI_DOWN && ui_hovers(ui, r);
 }
 
-void ui_focus(struct ui *ui, uint32_t id)
-{
-    ui->focus = id;
-}
-
 void ui_copy(struct ui *ui, const char *text, size_t n)
 {
     char *copy = mem_alloc(n + 1);

@@ -55,11 +55,12 @@ struct ui {
     bool enabled;      /* widgets called now react */
     uint32_t order[256];
     size_t n_order;    /* ids that can have the focus, in order */
-    int drag_x, drag_y;
+    int drag_y;
     uint64_t commit_ms; /* when an input method gave its text */
     /* wishes */
     enum ui_cursor cursor;
     struct rect caret; /* where the input method's window belongs */
+    bool refused;      /* what was to be pasted is too long */
     bool wants_text;   /* a field has the focus */
     bool blinks;       /* a caret is shown: another frame in half a second */
     char *copy;        /* mem_alloc'ed text for the clipboard, or NULL; who takes it sets NULL */
@@ -77,7 +78,6 @@ struct font ui_font(const struct ui *ui, enum face face, int points);
 bool ui_key(struct ui *ui, int key, int mods); /* this event is that key; it is used up then */
 bool ui_hovers(const struct ui *ui, struct rect r); /* pointer in r, clip and an enabled layer */
 bool ui_pressed(const struct ui *ui, struct rect r); /* this event presses in r */
-void ui_focus(struct ui *ui, uint32_t id);
 void ui_copy(struct ui *ui, const char *text, size_t n);
 
 enum ui_align { ALIGN_LEFT, ALIGN_CENTER, ALIGN_RIGHT };

@@ -6,6 +6,11 @@
 
 enum { TOAST_MS = 8000, BLINK_MS = 500 };
 
+static void copy_text(char *out, size_t out_bytes, const char *text)
+{
+    snprintf(out, out_bytes, "%s", text != NULL ? text : "");
+}
+
 void view_init(struct view *v, struct settings *settings)
 {
     memset(v, 0, sizeof *v);
@@ -23,6 +28,7 @@ void view_init(struct view *v, struct settings *settings)
     v->more.title.max_bytes = 200;
     v->more.path.max_bytes = sizeof v->path - 1;
     v->more.system.max_bytes = sizeof settings->configuration.system - 1;
+    copy_text(v->path, sizeof v->path, settings->model);
 }
 
 void view_fini(struct view *v)
@@ -83,11 +89,6 @@ void view_toast(struct view *v, const char *text, bool undo, const char *id)
 
 /* --- the worker's events ------------------------------------------------------------------------------------------- */
 
-static void copy_text(char *out, size_t out_bytes, const char *text)
-{
-    snprintf(out, out_bytes, "%s", text != NULL ? text : "");
-}
-
 static void take_messages(struct view *v, struct event *e)
 {
     char id[sizeof v->conversation];
@@ -104,9 +105,13 @@ static void take_messages(struct view *v, struct event *e)
     v->can_redo = e->can_redo;
     for (size_t i = 0; i < e->n; i++)
         if (e->messages[i].text == NULL) e->messages[i].n = 0; /* memory ran out */
+    const bool edited = v->editing != SIZE_MAX && v->editing < e->n && e->messages[v->editing].key == v->edited_key;
     (void)bubbles_set(&v->bubbles, e->messages, e->n);
     if (v->chosen != SIZE_MAX && v->chosen >= v->bubbles.n) v->chosen = SIZE_MAX;
-    if (v->editing != SIZE_MAX && v->editing >= v->bubbles.n) view_leave_edit(v);
+    if (!edited) view_leave_edit(v); /* what stands there now is another message */
+    if (e->path == NULL) return;
+    copy_text(v->settings->configuration.system, sizeof v->settings->configuration.system, e->path);
+    editor_set(&v->more.system, e->path, strlen(e->path));
 }
 
 static void take_list(struct view *v, struct event *e)
@@ -129,7 +134,10 @@ static void take_devices(struct view *v, const char *names)
     m->n_devices = 0;
     while (*names != 0 && m->n_devices < COUNT_OF(m->devices)) {
         const size_t n = strcspn(names, "\n");
-        snprintf(m->devices[m->n_devices++], sizeof m->devices[0], "%.*s", (int)n, names);
+        const size_t tab = MIN(strcspn(names, "\t"), n), after = MIN(tab + 1, n);
+        snprintf(m->devices[m->n_devices].value, sizeof m->devices[0].value, "%.*s", (int)tab, names);
+        snprintf(m->devices[m->n_devices].label, sizeof m->devices[0].label, "%.*s", (int)(n - after), names + after);
+        m->n_devices++;
         names += n + (names[n] == '\n' ? 1 : 0);
     }
 }
@@ -140,6 +148,7 @@ static void take_state(struct view *v, const struct event *e)
 {
     v->state = e->state;
     v->fraction = e->fraction;
+    v->checking = e->checking;
     if (v->state == STATE_IDLE && v->send_when_ready) send_input(v);
 }
 
@@ -238,6 +247,7 @@ void view_edit(struct view *v, size_t message)
         v->draft = mem_strdup(v->input.text != NULL ? v->input.text : "");
     }
     v->editing = message;
+    v->edited_key = m->key;
     editor_set(&v->input, m->text, m->n);
     v->ui.focus = ID_INPUT;
 }
@@ -271,6 +281,7 @@ static void send_input(struct view *v)
         return;
     }
     v->problem.shown = false;
+    v->toast.text[0] = 0; /* its Undo would take this back */
     if (v->editing != SIZE_MAX) {
         view_request(v, REQUEST_EDIT, (uint32_t)v->editing, v->input.text, v->input.n, NULL);
         view_leave_edit(v);
@@ -455,9 +466,9 @@ static void state_text(const struct view *v, char *out, size_t out_bytes)
     switch (v->state) {
     case STATE_LOADING:
         if (v->fraction >= 0)
-            snprintf(out, out_bytes, view_text(v, STRING_LOADING_PART), (int)(v->fraction * 100));
+            snprintf(out, out_bytes, view_text(v, v->checking ? STRING_CHECKING_PART : STRING_LOADING_PART), (int)(v->fraction * 100));
         else
-            snprintf(out, out_bytes, "%s", view_text(v, STRING_LOADING));
+            snprintf(out, out_bytes, "%s", view_text(v, v->checking ? STRING_CHECKING : STRING_LOADING));
         break;
     case STATE_NO_MODEL:
         snprintf(out, out_bytes, "%s", view_text(v, STRING_NO_MODEL));
@@ -658,6 +669,8 @@ static void draw_main(struct view *v, struct rect r)
         ui_label(ui, (struct rect){x + ui_px(ui, 12), input_y - note, w, note}, 12, COLOR_LINK, ALIGN_LEFT,
                  view_text(v, STRING_EDITING));
     draw_input(v, (struct rect){x, input_y, w, input});
+    if (ui->refused) view_toast(v, view_text(v, STRING_TOO_LONG), false, NULL);
+    ui->refused = false;
     draw_foot(v, (struct rect){r.x, r.y + r.h - foot, r.w, foot});
     draw_toast(v, (struct rect){x, area.y + area.h, w, 0});
 }

@@ -38,7 +38,9 @@ struct more { /* what the sheet behind "More" edits */
     struct shown_conversation *list;
     size_t n_list;
     char renaming[64], armed[64]; /* ids of conversations: being renamed, about to be deleted */
-    char devices[16][128];
+    struct {
+        char value[128], label[128]; /* of --device; as shown */
+    } devices[16];
     size_t n_devices;
     int scroll, content, list_scroll;
     bool listed;
@@ -51,6 +53,7 @@ struct view {
     struct bubbles bubbles;
     enum window_state state;
     float fraction;
+    bool checking; /* of STATE_LOADING: what goes on is the first check of a device */
     bool has_model, software, starter, can_undo, can_redo;
     char model[256], device[256], path[1024];
     uint32_t used, capacity;
@@ -59,6 +62,7 @@ struct view {
     struct editor input;
     bool send_when_ready;
     size_t editing, chosen, hovered; /* messages, or SIZE_MAX */
+    uint64_t edited_key;             /* of the message that is edited */
     char *draft;                     /* what stood in the input before editing began */
     enum sheet sheet;
     char *link;
@@ -75,9 +79,7 @@ struct view {
         uint64_t until_ms;
     } toast;
     struct rect area; /* of the conversation, in the last frame */
-    int input_h;
     bool dragging;
-    uint64_t layout_ms;
     /* wishes */
     void (*send)(void *user, const struct request *r); /* r and its texts are valid during the call only */
     void (*stop)(void *user);

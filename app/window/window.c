@@ -14,7 +14,7 @@
 #include "app/window/worker.h"
 #include "runtime/platform.h"
 
-enum { FRAME_NS = 1000000000 / 60 };
+enum { FRAME_NS = 1000000000 / 60, SAVE_NS = 500000000 };
 
 struct window {
     struct settings settings;
@@ -22,7 +22,7 @@ struct window {
     struct screen *screen;
     struct worker *worker;
     struct measure measure;
-    uint64_t painted_ns;
+    uint64_t painted_ns, saved_ns;
     bool was_busy;
 };
 
@@ -44,7 +44,10 @@ static void apply_options(struct settings *s, const struct options *o)
     if (options_given(o, OPTION_CTX)) c->context = (int)MIN(o->ctx, 1048576);
     if (options_given(o, OPTION_KV)) c->kv = (int)o->kv;
     if (options_given(o, OPTION_TEMP)) c->temperature = MIN(o->temp, 1.5);
-    if (options_given(o, OPTION_SYSTEM)) snprintf(c->system, sizeof c->system, "%s", o->system);
+    if (options_given(o, OPTION_SYSTEM)) { /* of a new conversation: the last one has its own */
+        snprintf(c->system, sizeof c->system, "%s", o->system);
+        s->conversation[0] = 0;
+    }
     if (options_given(o, OPTION_MAX_TOKENS)) c->max_tokens = (int)MAX(MIN(o->max_tokens, 4096), 128);
 }
 
@@ -73,6 +76,12 @@ static void frame(struct window *w, const struct ui_event *event)
     const struct rect all = screen_size(w->screen, &percent);
     view_frame(&w->view, event, all, percent);
     follow_view(w);
+    const uint64_t now = platform_now_ns();
+    if (w->view.settings_changed && now - w->saved_ns > SAVE_NS) {
+        (void)settings_save(&w->settings); /* and again when the window is closed */
+        w->view.settings_changed = false;
+        w->saved_ns = now;
+    }
 }
 
 static void paint(struct window *w)
@@ -191,6 +200,8 @@ int command_window(const struct options *o)
 {
     struct window w;
     memset(&w, 0, sizeof w);
+    if (options_given(o, OPTION_SYSTEM) && strlen(o->system) >= sizeof w.settings.configuration.system)
+        return command_usage("--system is longer than the %zu bytes that the window takes", sizeof w.settings.configuration.system - 1);
     (void)signal(SIGINT, SIG_DFL); /* SDL then makes it a wish to close */
     settings_default(&w.settings);
     const enum pumice_status st = open_all(&w, o);

@@ -33,9 +33,10 @@ struct worker {
     struct store store;
     struct configuration configuration; /* of the request that is carried out */
     char system[sizeof((struct configuration *)0)->system]; /* as last seen */
-    char model[1024], opened[64];
+    char model[1024], wanted[1024], opened[64]; /* model: the one that is there; wanted: to be loaded last */
     bool keep;
     unsigned number; /* of the request that is carried out */
+    uint64_t lost; /* version of a conversation that could not be saved, which was told */
     uint64_t saved, epoch; /* epoch: another conversation is shown */
     uint64_t begin_ns, told_ns;
     uint32_t n_tokens, n_prompt;
@@ -57,6 +58,7 @@ static bool join(struct event *last, struct event *e)
     if (e->kind == EVENT_STATE) {
         last->state = e->state;
         last->fraction = e->fraction;
+        last->checking = e->checking;
         return true;
     }
     if (e->kind != EVENT_TEXT) return false;
@@ -136,6 +138,18 @@ static bool show_message(struct shown_message *out, const char *text, size_t n)
 }
 
 /* The path; growing: with an empty answer at its end that will grow. */
+/* A copy of the conversation's system message if the view has shown another; else NULL. */
+static char *other_system(struct worker *w)
+{
+    const struct conversation *c = &w->conversation;
+    char own[sizeof w->system] = "";
+    if (c->state.system != NO_MESSAGE) snprintf(own, sizeof own, "%s", c->messages[c->state.system].text);
+    if (strcmp(own, w->system) == 0) return NULL;
+    memcpy(w->system, own, sizeof own);
+    memcpy(w->configuration.system, own, sizeof own);
+    return mem_strdup(own);
+}
+
 static void post_messages(struct worker *w, bool growing)
 {
     const struct conversation *c = &w->conversation;
@@ -167,6 +181,7 @@ static void post_messages(struct worker *w, bool growing)
     e->more = mem_strdup(title);
     e->can_undo = c->state_i > 0;
     e->can_redo = c->state_i < c->n_states;
+    e->path = other_system(w);
     if (fine) {
         post(w, e);
         return;
@@ -216,7 +231,7 @@ static void post_model(struct worker *w)
 static void save(struct worker *w)
 {
     struct conversation *c = &w->conversation;
-    if (!w->keep || c->version == w->saved || c->n_messages == 0) return;
+    if (!w->keep || c->version == w->saved || c->n_messages == 0 || c->version == w->lost) return;
     const enum pumice_status st = store_save(&w->store, c);
     if (st == PUMICE_OK)
         w->saved = c->version;
@@ -224,9 +239,23 @@ static void save(struct worker *w)
         post_problem(w, st, false);
 }
 
+/* Whether the conversation may be put away: it is saved, or the person has been told that it cannot be, and asks again. */
+static bool may_go(struct worker *w)
+{
+    struct conversation *c = &w->conversation;
+    char why[400];
+    if (!w->keep || c->version == w->saved || c->n_messages == 0 || c->version == w->lost) return true;
+    const enum pumice_status st = store_save(&w->store, c);
+    if (st == PUMICE_OK) return true;
+    w->lost = c->version;
+    snprintf(why, sizeof why, "%s", pumice_error());
+    post_problem(w, err_set(st, "%s; this conversation is nowhere but here: the same again goes on without it", why), false);
+    return false;
+}
+
+/* What was shown is gone: may_go before. */
 static void replace(struct worker *w, struct conversation *next)
 {
-    save(w);
     conversation_fini(&w->conversation);
     w->conversation = *next;
     w->saved = w->conversation.version;
@@ -239,6 +268,7 @@ static void replace(struct worker *w, struct conversation *next)
 static void begin_new(struct worker *w)
 {
     struct conversation next;
+    if (!may_go(w)) return;
     conversation_init(&next);
     if (w->configuration.system[0] != 0) {
         check(w, conversation_set_system(&next, w->configuration.system, strlen(w->configuration.system)));
@@ -250,8 +280,7 @@ static void begin_new(struct worker *w)
 static void open_conversation(struct worker *w, const char *id)
 {
     struct conversation next;
-    if (strcmp(id, w->conversation.id) == 0) return;
-    save(w);
+    if (strcmp(id, w->conversation.id) == 0 || !may_go(w)) return;
     conversation_init(&next);
     const enum pumice_status st = store_load(&w->store, id, &next);
     if (st == PUMICE_OK)
@@ -287,10 +316,8 @@ static void drop_conversation(struct worker *w, const char *id)
     const enum pumice_status st = store_delete(&w->store, id);
     check(w, st);
     if (st == PUMICE_OK && current) {
-        struct conversation next;
-        conversation_init(&next);
         w->saved = w->conversation.version; /* not to be written again */
-        replace(w, &next);
+        begin_new(w);
     }
     list(w, "");
 }
@@ -344,11 +371,26 @@ static bool goes_on(void *user)
     return atomic_load(&w->stopped) < w->number && !atomic_load(&w->quit);
 }
 
-static bool on_load(void *user, float fraction)
+static bool on_load(void *user, const char *stage, float fraction)
 {
     struct worker *w = user;
-    post_state(w, STATE_LOADING, fraction);
+    struct event *e = event_make(EVENT_STATE);
+    if (e != NULL) {
+        e->state = STATE_LOADING;
+        e->fraction = fraction;
+        e->checking = strcmp(stage, "load") != 0;
+        post(w, e);
+    }
     return goes_on(w);
+}
+
+/* What there is of the model while another one is open: not enough, or less than it would be alone. */
+static bool wants_more(enum pumice_status st, const struct brain *next)
+{
+    struct pumice_engine_info info;
+    if (st != PUMICE_OK) return st == PUMICE_MEMORY;
+    pumice_engine_get_info(next->engine, &info);
+    return info.n_ctx_cut;
 }
 
 /* The new one is opened beside the old one, so that this stays when it fails; where memory does not hold both, the old
@@ -356,16 +398,22 @@ static bool on_load(void *user, float fraction)
 static enum pumice_status load(struct worker *w, const char *path)
 {
     struct brain *next = NULL;
+    char failed[600] = ""; /* why, where the old one was fetched back */
+    enum pumice_status failure = PUMICE_OK;
+    if (path != w->wanted) snprintf(w->wanted, sizeof w->wanted, "%s", path);
     post_state(w, STATE_LOADING, -1);
     enum pumice_status st = brain_open(path, &w->configuration, on_load, w, &next);
-    if (st == PUMICE_MEMORY && w->brain != NULL) {
+    if (w->brain != NULL && wants_more(st, next)) {
+        brain_close(next);
+        next = NULL;
         char before[sizeof w->brain->path];
         memcpy(before, w->brain->path, sizeof before);
         brain_close(w->brain);
         w->brain = NULL;
         st = brain_open(path, &w->configuration, on_load, w, &next);
         if (st != PUMICE_OK) {
-            post_problem(w, st, true);
+            failure = st;
+            snprintf(failed, sizeof failed, "%s", pumice_error());
             st = brain_open(before, &w->configuration, on_load, w, &next);
         }
     }
@@ -380,7 +428,9 @@ static enum pumice_status load(struct worker *w, const char *path)
     post_model(w);
     struct pumice_engine_info info;
     pumice_engine_get_info(next->engine, &info);
+    if (next->note[0] != 0) post_problem(w, err_set(PUMICE_UNSUPPORTED, "%s", next->note), false);
     if (info.warning[0] != 0) post_problem(w, err_set(PUMICE_UNSUPPORTED, "%s", info.warning), false);
+    if (failed[0] != 0) post_problem(w, err_set(failure, "%s", failed), true); /* after the model, whose coming ends such problems */
     return PUMICE_OK;
 }
 
@@ -485,12 +535,17 @@ static void send_devices(struct worker *w)
 {
     struct pumice_device_info devices[16];
     size_t n = COUNT_OF(devices), to = 0;
-    char names[16 * 130] = "";
+    char names[16 * 260] = "";
     if (pumice_devices(NULL, devices, &n) != PUMICE_OK) return;
     for (size_t i = 0; i < MIN(n, COUNT_OF(devices)); i++) {
-        const char *name = devices[i].kind == PUMICE_DEVICE_CPU ? "cpu" : devices[i].name;
-        if (!devices[i].usable || to + 130 > sizeof names) continue;
-        to += (size_t)snprintf(names + to, sizeof names - to, "%.120s\n", name);
+        const struct pumice_device_info *d = &devices[i];
+        const char *value = d->kind == PUMICE_DEVICE_CPU ? "cpu" : d->name;
+        char label[128];
+        unsigned twin = 1; /* of those with one name, the others are chosen by UUID */
+        for (size_t j = 0; j < i; j++) twin += strcmp(devices[j].name, d->name) == 0;
+        if (!d->usable || to + 260 > sizeof names) continue;
+        snprintf(label, sizeof label, twin > 1 ? "%.100s (%u)" : "%.100s", d->kind == PUMICE_DEVICE_CPU ? "cpu" : d->name, twin);
+        to += (size_t)snprintf(names + to, sizeof names - to, "%.120s\t%s\n", twin > 1 ? d->uuid : value, label);
     }
     struct event *e = event_make(EVENT_DEVICES);
     if (e != NULL) e->text = mem_strdup(names);
@@ -551,8 +606,9 @@ static void carry_out(struct worker *w, const struct request *r)
     const char *text = r->text != NULL ? r->text : "";
     enum pumice_status st = PUMICE_OK;
     switch (r->kind) {
-    case REQUEST_SEND:
-        st = conversation_add(c, ROLE_USER, text, r->n_text);
+    case REQUEST_SEND: /* many templates want questions and answers in turn: beside a question without one, not after it */
+        st = head_is_question(c) ? conversation_edit(c, c->n_path - 1, text, r->n_text)
+                                 : conversation_add(c, ROLE_USER, text, r->n_text);
         if (st == PUMICE_OK) post_messages(w, false);
         if (st == PUMICE_OK) answer(w, false);
         break;
@@ -586,12 +642,9 @@ static void carry_out(struct worker *w, const struct request *r)
         return;
     case REQUEST_MODEL:
     case REQUEST_RETRY:
-        st = load(w, r->kind == REQUEST_RETRY ? w->model : text);
+        st = load(w, r->kind == REQUEST_RETRY ? w->wanted : text);
         if (st == PUMICE_OK && r->kind == REQUEST_RETRY && head_is_question(c)) answer(w, false);
         post_rest(w);
-        return;
-    case REQUEST_CONFIGURE:
-    case REQUEST_QUIT:
         return;
     default:
         st = move(w, r);
@@ -646,6 +699,7 @@ static void run(void *user)
         w->number = q->number;
         carry_out(w, &q->r);
     }
+    w->lost = 0; /* once more: there may be room by now */
     save(w);
     brain_close(w->brain);
     conversation_fini(&w->conversation);
