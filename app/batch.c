@@ -1,5 +1,6 @@
 /* batch: `pumice run --jsonl FILE`, one answer for each line of requests. */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@ struct batch {
     size_t number;  /* of the line, from 1 */
     size_t n_lines; /* requests in the file; 0 when that is not known beforehand */
     size_t n_done;  /* requests answered, in this run and in earlier ones */
-    size_t n_bad;
+    size_t n_bad;   /* of these: failed */
     uint64_t noted_ns;
 };
 
@@ -120,6 +121,28 @@ static enum pumice_status messages_of(const struct batch *batch, const cJSON *va
     return buffer_take(&b, "the messages", out, &n_out);
 }
 
+/* The id of a request (null: it has none), byte for byte: a double would change large numbers. */
+static enum pumice_status id_of(const char *line, size_t n, cJSON **out)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct arena arena = {0};
+    struct buffer b = {0};
+    struct json value;
+    struct str id = STR("null");
+    char *text = NULL;
+    size_t n_text = 0;
+    (void)json_member(line, n, "id", &id);
+    TRY(json_parse(id, "\"id\"", &arena, &value)); /* cJSON takes more than JSON, such as 01 */
+    buffer_add(&b, id.data, id.n);
+    TRY(buffer_take(&b, "an id", &text, &n_text));
+    *out = cJSON_CreateRaw(text);
+    if (*out == NULL) TRY(err_memory("an id", n_text));
+fail:
+    mem_free(text);
+    arena_fini(&arena);
+    return st;
+}
+
 static enum pumice_status add_answer(cJSON *o, const struct answer *a)
 {
     const struct str text = {a->text, a->n_text};
@@ -141,10 +164,11 @@ static enum pumice_status answer_line(struct batch *b, const char *line, size_t 
     struct answer a = {0};
     size_t where = 0;
     char *messages = NULL;
-    cJSON *value = json_read(line, n, &where), *result = NULL;
+    cJSON *value = json_read(line, n, &where), *result = NULL, *id = NULL;
     if (value == NULL) TRY(err_set(PUMICE_ARGUMENT, "not JSON (byte %zu)", where + 1));
     if (!cJSON_IsObject(value)) TRY(err_set(PUMICE_ARGUMENT, "not a JSON object"));
     TRY(check_members(value));
+    TRY(id_of(line, n, &id));
     TRY(messages_of(b, value, line, n, &messages));
     struct prompt_request request = {.messages_json = str_of(messages), .answer_next = true};
     (void)json_member(line, n, "tools", &request.tools_json);
@@ -157,14 +181,14 @@ static enum pumice_status answer_line(struct batch *b, const char *line, size_t 
     if (a.result.stop == PUMICE_STOP_CANCELLED && b->o->batch_out != NULL) TRY(PUMICE_CANCELLED); /* it comes again */
     if (b->o->stats) report_stats(&b->llm, &a);
     result = cJSON_CreateObject();
-    cJSON *id = cJSON_DetachItemFromObjectCaseSensitive(value, "id");
-    if (result == NULL || !cJSON_AddItemToObject(result, "id", id != NULL ? id : cJSON_CreateNull()))
-        TRY(err_memory("the answer", a.n_text));
+    if (result == NULL || !cJSON_AddItemToObject(result, "id", id)) TRY(err_memory("the answer", a.n_text));
+    id = NULL;
     TRY(add_answer(result, &a));
     *out = result;
     result = NULL;
 fail:
     cJSON_Delete(result);
+    cJSON_Delete(id);
     answer_fini(&a);
     prompt_fini(&prompt);
     mem_free(messages);
@@ -205,9 +229,21 @@ static void count_lines(struct batch *b)
     b->number = 0;
 }
 
-/* One line of an earlier output belongs to the next request: the same id, or an error for its line. */
+/* Written alike, or of the same value (other programs space and escape otherwise), where a double keeps it. */
+static bool same_id(const char *request, size_t n_request, const cJSON *id, const char *answer, size_t n_answer, const cJSON *old_id)
+{
+    struct str a = {NULL, 0}, b = {NULL, 0};
+    if (!json_member(answer, n_answer, "id", &b)) return false;
+    if (!json_member(request, n_request, "id", &a)) return cJSON_IsNull(old_id);
+    if (a.n == b.n && memcmp(a.data, b.data, a.n) == 0) return true;
+    return cJSON_IsNumber(id) && cJSON_IsNumber(old_id)
+               ? id->valuedouble == old_id->valuedouble && fabs(id->valuedouble) < 9007199254740992.0
+               : cJSON_Compare(id, old_id, true);
+}
+
+/* One line of an earlier output belongs to the next request: the same id, or an error for its line (*failed). */
 static enum pumice_status check_answered(const struct batch *b, const char *request, size_t n_request, const char *answer,
-                                         size_t n_answer)
+                                         size_t n_answer, bool *failed)
 {
     size_t where = 0;
     cJSON *old = json_read(answer, n_answer, &where), *value = json_read(request, n_request, &where);
@@ -215,7 +251,8 @@ static enum pumice_status check_answered(const struct batch *b, const char *requ
     const cJSON *id = cJSON_GetObjectItemCaseSensitive(value, "id"), *old_id = cJSON_GetObjectItemCaseSensitive(old, "id");
     const bool same = cJSON_IsObject(old) &&
                       (line != NULL ? cJSON_IsNumber(line) && line->valuedouble == (double)b->number
-                                    : old_id != NULL && (id != NULL ? cJSON_Compare(id, old_id, true) : cJSON_IsNull(old_id)));
+                                    : same_id(request, n_request, id, answer, n_answer, old_id));
+    *failed = line != NULL;
     cJSON_Delete(old);
     cJSON_Delete(value);
     return same ? PUMICE_OK
@@ -223,7 +260,8 @@ static enum pumice_status check_answered(const struct batch *b, const char *requ
                                            "delete it or name another file", b->o->batch_out, b->o->batch, b->number);
 }
 
-/* Skips the requests that the output has answers for, and cuts off a last line that was not written whole. */
+/* Skips the requests that the output has answers for, and cuts off a last line that was not written whole. What failed is
+ * not tried again, as the answers are in the order of the requests: it counts as failed in this run, too. */
 static enum pumice_status resume(struct batch *b)
 {
     enum pumice_status st = PUMICE_OK;
@@ -239,13 +277,19 @@ static enum pumice_status resume(struct batch *b)
         if (!next_line(b, &request, &request_capacity, &n_request))
             TRY(err_set(PUMICE_ARGUMENT, "%s has more lines than %s; delete it or name another file", b->o->batch_out,
                         b->o->batch));
-        TRY(check_answered(b, request, n_request, answer, (size_t)n));
+        bool failed = false;
+        TRY(check_answered(b, request, n_request, answer, (size_t)n, &failed));
         whole += n;
         b->n_done++;
+        b->n_bad += failed;
     }
     if (ferror(b->out) || fflush(b->out) != 0 || ftruncate(fileno(b->out), whole) != 0 || fseek(b->out, 0, SEEK_END) != 0)
         TRY(err_set(PUMICE_IO, "%s cannot be continued: %s", b->o->batch_out, strerror(errno)));
-    if (b->n_done > 0) term_note("%s has %zu answers; going on after them", b->o->batch_out, b->n_done);
+    if (b->n_bad > 0)
+        term_note("%s has %zu answers, %zu of them errors; going on after them (cut it before an error to try from there again)",
+                  b->o->batch_out, b->n_done, b->n_bad);
+    else if (b->n_done > 0)
+        term_note("%s has %zu answers; going on after them", b->o->batch_out, b->n_done);
 fail:
     free(answer);
     free(request);
@@ -277,10 +321,11 @@ static void show_progress(struct batch *b)
     const uint64_t now = platform_now_ns();
     if (term_err()) {
         char what[96];
-        snprintf(what, sizeof what, "request %zu%s", b->n_done + 1, b->n_lines > 0 ? ", all" : "");
+        snprintf(what, sizeof what, "request %zu", b->n_done + 1);
         if (b->n_lines > 0) term_progress(what, (double)b->n_done / (double)b->n_lines);
     } else if (now - b->noted_ns > 10000000000u) {
-        term_note("%zu of %zu requests answered", b->n_done, b->n_lines);
+        if (b->n_lines > 0) term_note("%zu of %zu requests answered", b->n_done, b->n_lines);
+        else term_note("%zu requests answered", b->n_done); /* standard input does not say how many there are */
         b->noted_ns = now;
     }
 }
@@ -290,7 +335,7 @@ static enum pumice_status write_line(struct batch *b, cJSON *value)
     if (b->out == stdout) return json_print_line(value);
     char *line = value != NULL ? cJSON_PrintUnformatted(value) : NULL;
     cJSON_Delete(value);
-    if (line == NULL) return err_memory("an answer", 0);
+    if (line == NULL) return err_set(PUMICE_MEMORY, "out of memory while writing an answer; close other programs");
     const bool ok = fputs(line, b->out) >= 0 && fputc('\n', b->out) != EOF && fflush(b->out) == 0;
     cJSON_free(line);
     return ok ? PUMICE_OK

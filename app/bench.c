@@ -17,7 +17,7 @@
 #include "app/term.h"
 #include "runtime/platform.h"
 
-enum { MAX_VALUES = 32, MAX_REPETITIONS = 1000, MAX_TESTS = 2 * MAX_VALUES * MAX_VALUES };
+enum { MAX_VALUES = 32, MAX_REPETITIONS = 1000 };
 enum form { FORM_MD, FORM_CSV, FORM_JSON, FORM_JSONL };
 
 struct list {
@@ -92,6 +92,7 @@ static enum pumice_status run_once(struct bench *b, const struct test *t, uint64
     const size_t depth = t->n_depth;
     const struct pumice_sampling greedy = {.temperature = 0};
     *first_ns = 0;
+    if (term_interrupts() > 0) TRY(err_set(PUMICE_CANCELLED, "stopped")); /* it came between two calls of the session */
     if (depth > 0) TRY(pumice_session_sync(s, b->tokens, depth, NULL));
     TRY(pumice_session_rewind(s, depth));
     if (t->n_gen > 0) {
@@ -148,7 +149,6 @@ static enum pumice_status run_test(struct bench *b, struct test *t)
         char what[64];
         snprintf(what, sizeof what, "%s%u at %u", t->n_gen > 0 ? "tg" : "pp", t->n_gen + t->n_prompt, t->n_depth);
         term_progress(what, (double)t->n / (double)b->o->repetitions);
-        if (term_interrupts() > 0) TRY(err_set(PUMICE_CANCELLED, "stopped"));
         TRY(run_once(b, t, &t->ns[t->n], &first_ns));
         t->warm_ns += (double)first_ns / (double)b->o->repetitions;
     }
@@ -302,7 +302,7 @@ static enum pumice_status print_test(struct bench *b, const struct test *t)
         cJSON *o = test_json(b, t);
         char *text = b->form == FORM_JSON ? cJSON_Print(o) : cJSON_PrintUnformatted(o);
         cJSON_Delete(o);
-        if (text == NULL) return err_memory("a result", 0);
+        if (text == NULL) return err_set(PUMICE_MEMORY, "out of memory while writing a result; close other programs");
         fputs(text, stdout);
         if (b->form == FORM_JSONL) putchar('\n');
         cJSON_free(text);
@@ -333,9 +333,12 @@ static void print_rest(const struct bench *b)
 
 /* --- the run ----------------------------------------------------------------------------------------------------------- */
 
+/* What was measured stands whole, also when Ctrl-C or a failure ends the run. */
 static enum pumice_status run_all(struct bench *b)
 {
     enum pumice_status st = PUMICE_OK;
+    const bool soft = term_interrupt_soft(true);
+    term_interrupt_target(b->llm.session);
     static struct test t; /* large; one bench a program */
     for (size_t d = 0; d < b->depths.n; d++)
         for (int gen = 0; gen < 2; gen++) {
@@ -348,9 +351,11 @@ static enum pumice_status run_all(struct bench *b)
                 TRY(print_test(b, &t));
             }
         }
+fail:
+    term_interrupt_target(NULL);
+    (void)term_interrupt_soft(soft);
     if (b->form == FORM_JSON) puts(b->n_shown > 0 ? "\n]" : "[]");
     if (b->form == FORM_MD && b->n_shown > 0) print_rest(b);
-fail:
     return st;
 }
 

@@ -299,6 +299,13 @@ fail:
     return st;
 }
 
+/* Options of bench that would do nothing here. */
+static const struct {
+    enum option_id id;
+    const char *name;
+} elsewhere[] = {{OPTION_N_PROMPT, "-p"},     {OPTION_N_GEN, "-n"},  {OPTION_N_DEPTH, "-d"},
+                 {OPTION_REPETITIONS, "-r"}, {OPTION_PERF, "--perf"}, {OPTION_NO_TUNE, "--no-tune"}};
+
 int command_bench_kernels(const struct options *o)
 {
     struct bench b = {.o = o, .form = o->batch_out != NULL ? o->batch_out : "md"};
@@ -308,11 +315,14 @@ int command_bench_kernels(const struct options *o)
     const time_t now = time(NULL);
     const struct tm *utc = gmtime(&now);
     if (utc != NULL) strftime(b.day, sizeof b.day, "%Y-%m-%d", utc);
+    for (size_t i = 0; i < COUNT_OF(elsewhere); i++)
+        if (options_given(o, elsewhere[i].id))
+            return command_usage("%s has no place with --kernels, which measures each kernel in its own way", elsewhere[i].name);
     if (strcmp(b.form, "md") != 0 && strcmp(b.form, "csv") != 0 && strcmp(b.form, "json") != 0)
         return command_usage("--output is md, csv or json with --kernels, not '%s'", b.form);
     if (o->model != NULL && o->shapes != NULL) return command_usage("the shapes come from -m or from --shapes, not both");
     if (o->model != NULL) TRY(pumice_model_open(o->model, &model));
-    const struct pumice_engine_params params = {.device = o->device, .n_threads = (uint32_t)o->threads, .kv = o->kv};
+    const struct pumice_engine_params params = {.device = o->device, .validate = o->validate, .n_threads = (uint32_t)o->threads, .kv = o->kv};
     term_progress("measuring the ceilings", 0);
     TRY(pumice_bench_kernels(&params, model, o->shapes, o->only, on_row, &b, &b.ceilings));
     TRY(b.status);

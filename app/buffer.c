@@ -134,3 +134,17 @@ void buffer_fini(struct buffer *b)
     mem_free(b->data);
     memset(b, 0, sizeof *b);
 }
+
+size_t text_unix(char *text, size_t n)
+{
+    size_t to = 0;
+    for (size_t i = 0; i < n; i++)
+        if (text[i] != '\r' || i + 1 == n || text[i + 1] != '\n') text[to++] = text[i];
+    return to;
+}
+
+size_t text_of_file(char *text, size_t n)
+{
+    n = text_unix(text, n);
+    return n > 0 && text[n - 1] == '\n' ? n - 1 : n;
+}

@@ -23,4 +23,8 @@ void buffer_json(struct buffer *b, const struct json *value); /* without spaces 
 enum pumice_status buffer_take(struct buffer *b, const char *what, char **text, size_t *n);
 void buffer_fini(struct buffer *b);
 
+/* LF for each CR LF, in place; the new length. text_of_file also drops one newline at the end: an editor put it there. */
+size_t text_unix(char *text, size_t n);
+size_t text_of_file(char *text, size_t n);
+
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "app/buffer.h"
 #include "app/commands.h"
 #include "app/term.h"
 
@@ -16,38 +17,59 @@ void chat_fail(struct chat *chat)
 
 /* --- keeping ------------------------------------------------------------------------------------------------------- */
 
-void chat_save(struct chat *chat)
+static enum pumice_status save(struct chat *chat)
 {
     struct conversation *c = &chat->conversation;
     enum pumice_status st = PUMICE_OK;
-    if (!chat->keep || c->version == chat->saved) return;
-    if (c->n_messages > 0) {
+    if (!chat->keep || c->version == chat->saved) return PUMICE_OK;
+    if (conversation_has_turn(c)) {
         st = store_save(&chat->store, c);
     } else if (c->id[0] != 0) {
         st = store_delete(&chat->store, c->id);
         c->id[0] = 0;
     }
-    if (st == PUMICE_OK) {
-        chat->saved = c->version;
-        chat->save_error[0] = 0;
-    } else if (strncmp(chat->save_error, pumice_error(), sizeof chat->save_error - 1) != 0) {
-        snprintf(chat->save_error, sizeof chat->save_error, "%s", pumice_error());
-        chat_fail(chat);
-    }
+    if (st != PUMICE_OK) return st;
+    chat->saved = c->version;
+    chat->save_error[0] = 0;
+    return PUMICE_OK;
+}
+
+void chat_save(struct chat *chat)
+{
+    if (save(chat) == PUMICE_OK || strncmp(chat->save_error, pumice_error(), sizeof chat->save_error - 1) == 0) return;
+    snprintf(chat->save_error, sizeof chat->save_error, "%s", pumice_error());
+    chat_fail(chat);
+}
+
+bool chat_leave(struct chat *chat)
+{
+    const enum pumice_status st = save(chat);
+    if (st == PUMICE_OK || !conversation_has_turn(&chat->conversation) || chat->exported == chat->conversation.version) return true;
+    (void)err_set(st, "%.700s; or keep it elsewhere with /export FILE, then say it again", pumice_error());
+    chat_fail(chat);
+    return false;
+}
+
+bool chat_may_end(struct chat *chat)
+{
+    if (!term_in() || chat->held == chat->conversation.version || chat_leave(chat)) return true;
+    chat->held = chat->conversation.version;
+    term_say("[/quit or Ctrl-D once more ends without it]");
+    return false;
 }
 
 void chat_replace(struct chat *chat, struct conversation *next)
 {
-    chat_save(chat);
     conversation_fini(&chat->conversation);
     chat->conversation = *next;
     conversation_init(next);
     chat->n_answers = 0;
     chat->n_used = 0;
     chat->saved = chat->conversation.version;
+    chat->exported = chat->held = NO_VERSION;
 }
 
-void chat_new(struct chat *chat)
+bool chat_new(struct chat *chat)
 {
     struct conversation next;
     const struct conversation *c = &chat->conversation;
@@ -56,10 +78,11 @@ void chat_new(struct chat *chat)
     if (system != NO_MESSAGE &&
         conversation_set_system(&next, c->messages[system].text, c->messages[system].n_text) != PUMICE_OK) {
         chat_fail(chat);
-        return;
+        return false;
     }
     next.n_states = next.state_i = 0; /* that is where undo ends */
     chat_replace(chat, &next);
+    return true;
 }
 
 /* --- showing ------------------------------------------------------------------------------------------------------- */
@@ -186,6 +209,14 @@ enum pumice_status chat_answer(struct chat *chat)
     return st;
 }
 
+enum pumice_status chat_ask(struct chat *chat, const char *text, size_t n)
+{
+    const enum pumice_status st = conversation_add(&chat->conversation, ROLE_USER, text, n);
+    if (st == PUMICE_OK) return chat_answer(chat);
+    chat_fail(chat);
+    return st;
+}
+
 enum pumice_status chat_continue(struct chat *chat)
 {
     enum pumice_status st = PUMICE_OK;
@@ -228,69 +259,65 @@ static void prompt_first(const struct chat *chat)
     }
 }
 
-/* Reads a message into *text (malloc'ed), joining lines that end in a backslash on a terminal. */
-static enum term_line read_message(const struct chat *chat, char **text, size_t *capacity, size_t *n)
+/* Reads a message into *text (mem_alloc'ed): a line; on a terminal also the lines after one that ends in a backslash, and all
+ * that is pasted: lines that come at once, and what is typed behind the last of them, to an Enter. *verbatim: it was pasted
+ * from its beginning on, and is no command whatever it begins with. */
+static enum term_line read_message(const struct chat *chat, char **text, size_t *n, bool *verbatim)
 {
-    char *more = NULL;
-    size_t more_capacity = 0, n_more = 0;
+    char *line = NULL;
+    size_t capacity = 0, n_line = 0;
+    struct buffer b = {0};
+    bool pasted = false; /* the line that comes now, and perhaps those before it */
+    enum term_line got = TERM_LINE;
+    *verbatim = false;
     prompt_first(chat);
-    enum term_line got = term_read_line(text, capacity, n);
-    while (got == TERM_LINE && term_in() && *n > 0 && (*text)[*n - 1] == '\\') {
-        (*text)[*n - 1] = '\n';
-        prompt_sign(". ");
-        got = term_read_line(&more, &more_capacity, &n_more);
-        if (got != TERM_LINE) break;
-        if (*capacity < *n + n_more + 1) {
-            char *larger = realloc(*text, *n + n_more + 1);
-            if (larger == NULL) {
-                got = TERM_FAIL;
-                break;
-            }
-            *text = larger;
-            *capacity = *n + n_more + 1;
-        }
-        memcpy(*text + *n, more, n_more);
-        *n += n_more;
-        (*text)[*n] = 0;
+    for (bool more = true; more && (got = term_read_line(&line, &capacity, &n_line)) == TERM_LINE;) {
+        const bool first = b.n == 0, joined = term_in() && n_line > 0 && line[n_line - 1] == '\\', soon = term_more();
+        const bool typed = joined && !soon && !pasted; /* a backslash that is pasted stays */
+        *verbatim = *verbatim || (first && soon);
+        buffer_add(&b, line, n_line - typed);
+        more = typed || soon || pasted;
+        if (more) buffer_addz(&b, "\n");
+        if (more && !soon) prompt_sign(". ");
+        pasted = soon;
     }
-    free(more);
-    if (got == TERM_LINE) (*text)[*n] = 0;
+    free(line);
+    if (got == TERM_END && b.n > 0) got = TERM_LINE; /* Ctrl-D ends it, too */
+    while (*verbatim && b.n > 0 && b.data[b.n - 1] == '\n') b.n--;
+    if (got == TERM_LINE && buffer_take(&b, "a message", text, n) != PUMICE_OK) got = TERM_FAIL;
+    buffer_fini(&b);
     return got;
+}
+
+/* False: the program is to end. */
+static bool take_message(struct chat *chat, const char *text, size_t n, bool verbatim)
+{
+    const bool slash = !verbatim && text[0] == '/', twice = slash && n > 1 && text[1] == '/';
+    if (strspn(text, " \t\n") == n) return true;
+    if (slash && !twice) return chat_command(chat, text, n);
+    return chat_ask(chat, text + twice, n - twice) != PUMICE_IO;
 }
 
 static int talk(struct chat *chat)
 {
-    char *line = NULL;
-    size_t capacity = 0, n = 0;
     int code = EXIT_CODE_OK;
     for (bool going = true; going;) {
+        char *text = NULL;
+        size_t n = 0;
+        bool verbatim = false;
         term_interrupts_reset();
-        const enum term_line got = read_message(chat, &line, &capacity, &n);
-        if (got == TERM_INTERRUPT) {
-            term_say("\n[Ctrl-C stops an answer; /quit or Ctrl-D ends]");
-            continue;
-        }
-        if (got == TERM_FAIL) code = command_fail(err_set(PUMICE_IO, "standard input cannot be read"));
+        const enum term_line got = read_message(chat, &text, &n, &verbatim);
+        if (got == TERM_INTERRUPT) term_say("\n[Ctrl-C stops an answer; /quit or Ctrl-D ends]");
+        if (got == TERM_FAIL) code = command_fail(PUMICE_IO);
         if (got == TERM_END) prompt_sign("\n");
-        if (got != TERM_LINE) break;
-        if (strspn(line, " \t") == n) continue;
-        if (line[0] == '/' && !(n > 1 && line[1] == '/')) {
-            going = chat_command(chat, line, n);
-        } else {
-            const size_t skip = line[0] == '/' ? 1 : 0;
-            enum pumice_status st = conversation_add(&chat->conversation, ROLE_USER, line + skip, n - skip);
-            if (st == PUMICE_OK)
-                st = chat_answer(chat);
-            else
-                chat_fail(chat);
-            if (st == PUMICE_IO) break;
-        }
+        if (got == TERM_FAIL || (got == TERM_END && chat_may_end(chat))) break;
+        if (got == TERM_LINE) going = take_message(chat, text, n, verbatim);
+        mem_free(text);
         if (!term_in() && term_interrupts() > 0) {
             code = EXIT_CODE_INTERRUPT;
             break;
         }
     }
-    free(line);
     chat_save(chat);
     return code == EXIT_CODE_OK && chat->failed && !term_in() ? EXIT_CODE_FAILURE : code;
 }
@@ -318,7 +345,7 @@ static enum pumice_status open_conversation(struct chat *chat)
 
 int command_chat(const struct options *o)
 {
-    struct chat chat = {.o = o};
+    struct chat chat = {.o = o, .exported = NO_VERSION, .held = NO_VERSION};
     int code = EXIT_CODE_OK;
     enum pumice_status st = PUMICE_OK;
     TRY(open_conversation(&chat));

@@ -5,11 +5,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "app/buffer.h"
 #include "app/chat.h"
 #include "app/term.h"
 #include "runtime/platform.h"
 
 #define IMPORT_MAX_BYTES ((uint64_t)256 << 20)
+#define FILE_MAX_BYTES   ((uint64_t)16 << 20)
 
 /* Each gets what stands after its name, without spaces in front: text[n], with a NUL after it. */
 typedef void command_run(struct chat *chat, const char *text, size_t n);
@@ -39,8 +41,9 @@ static void run_new(struct chat *chat, const char *text, size_t n)
 {
     (void)text;
     (void)n;
-    const bool kept = chat->keep && chat->conversation.n_messages > 0;
-    chat_new(chat);
+    if (!chat_leave(chat)) return;
+    const bool kept = chat->conversation.id[0] != 0 && chat->saved == chat->conversation.version;
+    if (!chat_new(chat)) return;
     term_note("[cleared%s]", kept ? "; the conversation is kept, /list shows it" : "");
 }
 
@@ -101,7 +104,9 @@ static void run_branch(struct chat *chat, const char *text, size_t n)
         usage(chat, "/branch wants the number of the message to go on from (/show)");
         return;
     }
-    check(chat, conversation_branch(&chat->conversation, i - 1));
+    const enum pumice_status st = conversation_branch(&chat->conversation, i - 1);
+    check(chat, st);
+    if (st != PUMICE_OK) return;
     chat_show(chat, 4);
     chat_save(chat);
 }
@@ -114,7 +119,9 @@ static void run_switch(struct chat *chat, const char *text, size_t n)
         usage(chat, "/switch wants the number of a message and of its version, as /show counts them: /switch 2 1");
         return;
     }
-    check(chat, conversation_switch(&chat->conversation, i - 1, k - 1));
+    const enum pumice_status st = conversation_switch(&chat->conversation, i - 1, k - 1);
+    check(chat, st);
+    if (st != PUMICE_OK) return;
     chat_show(chat, 4);
     chat_save(chat);
 }
@@ -124,6 +131,49 @@ static void run_continue(struct chat *chat, const char *text, size_t n)
     (void)text;
     (void)n;
     (void)chat_continue(chat);
+}
+
+/* The longest beginning of text[n] that ends at a blank and is there as a file; else the first word. */
+static size_t file_name(char *text, size_t n)
+{
+    for (size_t end = n; end > 0;) {
+        const char kept = text[end];
+        text[end] = 0;
+        const bool found = platform_exists(text);
+        text[end] = kept;
+        if (found) return end;
+        while (end > 0 && text[end - 1] != ' ' && text[end - 1] != '\t') end--;
+        while (end > 0 && (text[end - 1] == ' ' || text[end - 1] == '\t')) end--;
+    }
+    return strcspn(text, " \t");
+}
+
+/* The file's text is the message, and what stands after its name goes below it. */
+static void run_file(struct chat *chat, const char *text, size_t n)
+{
+    enum pumice_status st = PUMICE_OK;
+    struct buffer b = {0};
+    char *name = NULL, *in = NULL, *message = NULL;
+    size_t n_in = 0, n_message = 0;
+    if (n == 0) TRY(err_set(PUMICE_ARGUMENT, "/file wants the name of a file, and may have a question after it"));
+    name = mem_strdup(text);
+    if (name == NULL) TRY(err_memory("a command", n));
+    const size_t n_name = file_name(name, strlen(name));
+    const char *question = text + n_name + strspn(text + n_name, " \t");
+    name[n_name] = 0;
+    TRY(platform_read(name, FILE_MAX_BYTES, &in, &n_in));
+    n_in = text_of_file(in, n_in);
+    if (n_in == 0) TRY(err_set(PUMICE_ARGUMENT, "%s has no text in it", name));
+    buffer_add(&b, in, n_in);
+    if (question[0] != 0) buffer_addz(&b, "\n\n");
+    buffer_addz(&b, question);
+    TRY(buffer_take(&b, "a message", &message, &n_message));
+    (void)chat_ask(chat, message, n_message);
+fail:
+    mem_free(message);
+    mem_free(in);
+    mem_free(name);
+    check(chat, st);
 }
 
 static void run_system(struct chat *chat, const char *text, size_t n)
@@ -272,6 +322,7 @@ static void run_open(struct chat *chat, const char *text, size_t n)
         chat_show(chat, 10);
         return;
     }
+    if (st == PUMICE_OK && !chat_leave(chat)) return;
     if (st == PUMICE_OK) st = store_load(&chat->store, id, &next);
     check(chat, st);
     if (st != PUMICE_OK) return;
@@ -301,7 +352,6 @@ static void run_delete(struct chat *chat, const char *text, size_t n)
     check(chat, st);
     if (st != PUMICE_OK) return;
     if (current) {
-        chat->saved = chat->conversation.version; /* not to be written again */
         conversation_init(&next);
         chat_replace(chat, &next);
     }
@@ -319,6 +369,7 @@ static void run_export(struct chat *chat, const char *text, size_t n)
     if (platform_exists(text)) TRY(err_set(PUMICE_ARGUMENT, "%s exists; name another file", text));
     TRY(conversation_export(&chat->conversation, format, &out, &n_out));
     TRY(platform_write_atomic(text, out, n_out));
+    chat->exported = chat->conversation.version;
     term_note("[written to %s]", text);
 fail:
     mem_free(out);
@@ -335,11 +386,13 @@ static void run_import(struct chat *chat, const char *text, size_t n)
     if (n == 0) TRY(err_set(PUMICE_ARGUMENT, "/import wants the name of a file (.json, .jsonl or .md)"));
     TRY(platform_read(text, IMPORT_MAX_BYTES, &in, &n_in));
     TRY(conversation_import(in, n_in, &next));
+    if (!chat_leave(chat)) goto fail;
     chat_replace(chat, &next);
     chat->saved = chat->conversation.version - 1;
     chat_save(chat);
     chat_show(chat, 10);
 fail:
+    conversation_fini(&next);
     mem_free(in);
     check(chat, st);
 }
@@ -360,6 +413,7 @@ static const struct row {
     {"branch", NULL, "N", "go on from message N; what followed is kept", run_branch},
     {"switch", NULL, "N K", "show version K of message N", run_switch},
     {"continue", NULL, "", "go on with an answer that was cut", run_continue},
+    {"file", NULL, "PATH [TEXT]", "send the text of a file, and TEXT below it", run_file},
     {"system", NULL, "[TEXT]", "show or set the system prompt; - removes it", run_system},
     {"context", NULL, "", "how much of the context is used", run_context},
     {"prompt", NULL, "", "what the model sees", run_prompt},
@@ -387,7 +441,8 @@ static void run_help(struct chat *chat, const char *text, size_t n)
         term_say("%-22s %s", left, rows[i].help);
     }
     term_say("%-22s %s", "//TEXT", "send /TEXT");
-    term_say("A line that ends in \\ goes on in the next one. Ctrl-C stops an answer.");
+    term_say("A line that ends in \\ goes on in the next one; what is pasted is one message, with the rest of its line. Ctrl-C "
+             "stops an answer.");
 }
 
 bool chat_command(struct chat *chat, const char *line, size_t n)
@@ -405,7 +460,7 @@ bool chat_command(struct chat *chat, const char *line, size_t n)
             chat_fail(chat);
             return true;
         }
-        if (r->run == NULL) return false;
+        if (r->run == NULL) return !chat_may_end(chat);
         char *text = mem_alloc(end - begin + 1);
         if (text == NULL) {
             check(chat, err_memory("a command", end - begin));

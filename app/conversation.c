@@ -325,6 +325,13 @@ void conversation_revert(struct conversation *c)
 
 /* --- title ------------------------------------------------------------------------------------------------------- */
 
+bool conversation_has_turn(const struct conversation *c)
+{
+    uint32_t i = 0;
+    while (i < c->n_messages && c->messages[i].role == ROLE_SYSTEM) i++;
+    return i < c->n_messages;
+}
+
 void conversation_title(const struct conversation *c, char *out, size_t out_bytes)
 {
     enum { MAX_CHARACTERS = 60 };

@@ -27,7 +27,7 @@ struct message {
     size_t n_text;
     char *extra;       /* further members of the message as a JSON object ({"tool_calls": ...}), or NULL */
     struct ids ids;    /* what was generated for the text; empty: it is tokenised */
-    uint64_t vocab;    /* vocab_hash of the vocabulary of `ids` */
+    uint64_t vocab;    /* hash (vocab.h) of the vocabulary of `ids` */
     int64_t time_ms;   /* since 1970 */
 };
 
@@ -56,6 +56,8 @@ struct conversation {
 /* Zero-initialised is not enough: state.head and state.system are NO_MESSAGE in an empty one. */
 void conversation_init(struct conversation *c);
 void conversation_fini(struct conversation *c);
+/* A conversation begins with a message: one of a system prompt alone is not worth a file, which `--open last` would find. */
+bool conversation_has_turn(const struct conversation *c);
 
 /* The title, or the first line of the first question, cut to 60 characters; "" if there is neither. Printable. */
 void conversation_title(const struct conversation *c, char *out, size_t out_bytes);
@@ -116,7 +118,7 @@ void conversation_plan_fini(struct conversation_plan *plan);
 
 /* Appends a message with any earlier parent; moves nothing. *index: which it became. */
 enum pumice_status conversation_put(struct conversation *c, const struct message *message, uint32_t *index);
-/* Makes `state` current, without undo. ARGUMENT when it does not fit the messages. */
+/* Makes `state` current, without undo. FORMAT when it does not fit the messages. */
 enum pumice_status conversation_set_state(struct conversation *c, struct conversation_state state);
 
 #endif

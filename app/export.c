@@ -3,7 +3,8 @@
  *
  * Markdown is "# title", then for each message "## User" (System, Assistant, Tool), an empty line, the text
  * and another empty line. A line of a text that looks like such a heading gets a backslash in front, so that
- * import finds the same texts again, to the byte. */
+ * import finds the same texts again, to the byte. Where the first heading ends in CR LF, an editor wrote all lines so, and
+ * they are read with LF. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -330,6 +331,18 @@ fail:
     return st;
 }
 
+static enum pumice_status import_markdown(struct str text, struct conversation *c);
+
+static enum pumice_status import_crlf(struct str text, struct conversation *c)
+{
+    char *copy = mem_alloc(text.n);
+    if (copy == NULL) return err_memory("the file", text.n);
+    memcpy(copy, text.data, text.n);
+    const enum pumice_status st = import_markdown((struct str){copy, text_unix(copy, text.n)}, c);
+    mem_free(copy);
+    return st;
+}
+
 static enum pumice_status import_markdown(struct str text, struct conversation *c)
 {
     enum role role = N_ROLES, next = N_ROLES; /* of the message that began at `begin`; none yet */
@@ -341,6 +354,7 @@ static enum pumice_status import_markdown(struct str text, struct conversation *
         const bool end = at == text.n;
         enum pumice_status st = PUMICE_OK;
         if (end || is_heading(line, &next)) {
+            if (role == N_ROLES && line.n > 0 && line.data[line.n - 1] == '\r' && after > at + line.n) return import_crlf(text, c);
             if (role < N_ROLES) st = import_text((struct str){text.data + begin, at - begin}, role, end, c);
             role = next;
             begin = after;

@@ -31,7 +31,7 @@ static const struct row {
 } rows[] = {
 #define AT(field) offsetof(struct options, field)
     {OPTION_MODEL, 'm', "model", TEXT, AT(model), 0, 0, "FILE", MODEL | C(FIT) | C(WINDOW) | C(TUNE),
-     "the model, a GGUF file (default: the built-in toy)"},
+     "the model, a GGUF file (default: the built-in toy; for tune and bench --kernels shapes of Qwen3)"},
     {OPTION_PROMPT, 'p', "prompt", TEXT, AT(prompt), 0, 0, "TEXT", C(RUN) | C(TOKENIZE) | C(TEMPLATE) | C(LOGITS), "the text"},
     {OPTION_FILE, 'f', "file", TEXT, AT(file), 0, 0, "FILE", C(RUN) | C(TOKENIZE) | C(TEMPLATE) | C(LOGITS),
      "the text is in FILE; - is standard input"},
@@ -144,10 +144,10 @@ static const struct {
     {"run", "[-m FILE] (-p TEXT | -f FILE | --jsonl FILE) [options]",
      "answer once, or once for each line of a file",
      "Answer once, or once for each line of a file. The text is sent as one user message unless --raw is "
-     "given; one newline at the end of FILE does not belong to the message. With --jsonl, each line may have "
+     "given; one newline at the end of FILE does not belong to the message, and CR LF counts as LF. With --jsonl, each line may have "
      "\"system\", \"tools\", \"enable_thinking\", \"max_tokens\", \"temperature\", \"top_k\", \"top_p\", \"min_p\" and \"seed\" "
      "of its own; a line that fails gives {\"line\", \"error\"}, the others go on, and the exit code is 1. With --output "
-     "FILE as well, an interrupted run goes on where FILE ends."},
+     "FILE as well, an interrupted run goes on where FILE ends; errors that stand in FILE are not tried again, and count."},
     {"template", "[-m FILE] [--template T] [-p TEXT | -f FILE | --jsonl] [options]",
      "show what the model sees: messages through the chat template",
      "Show what the model sees: one user message (or, with --jsonl, whole conversations) as the chat template renders "
@@ -163,7 +163,8 @@ static const struct {
     {"bench", "[-m FILE] [-p N,...] [-n N,...] [-d N,...] [-r N] [-o FORM] [options]",
      "tokens a second, as llama-bench counts them",
      "Measure prompt processing (pp) and generation (tg) in tokens a second: mean and deviation over the repetitions. "
-     "The JSON has llama-bench's field names. With --kernels: each kernel by itself, against the device's measured ceilings."},
+     "The JSON has llama-bench's field names. With --kernels: each kernel by itself, against the device's measured ceilings; -p, "
+     "-n, -d, -r, --perf and --no-tune have no place there."},
     {"devices", "[options]", "list the devices, and why each was chosen or not",
      "List every device: memory, limits, and why it was chosen or not."},
     {"fit", "[-m FILE] [-c N] [options]", "what a model takes on each device, and whether it fits",
@@ -174,7 +175,7 @@ static const struct {
      "wrong."},
     {"tune", "[-m FILE] [options]", "measure which kernel numbers suit the device, and keep them",
      "Measure which numbers (lanes, rows, columns) make the kernels fastest on the device, at the shapes of -m FILE or of "
-     "Qwen3-4B, and keep them for device and driver: later runs use them. GPUs are tuned by themselves when they are used for "
+     "Qwen3-4B (software drivers: 0.6B), and keep them for device and driver: later runs use them. GPUs are tuned by themselves when they are used for "
      "the first time (--no-tune: not), software drivers only here."},
 };
 

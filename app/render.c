@@ -84,7 +84,7 @@ static enum pumice_status one(const struct llm *llm, const struct options *o)
     char *text = NULL, *messages = NULL;
     size_t n = 0;
     TRY(llm_read_text(o, &text, &n));
-    if (o->file != NULL && n > 0 && text[n - 1] == '\n') n--;
+    if (o->file != NULL) n = text_of_file(text, n);
     TRY(llm_messages_json(o, text, n, &messages));
     const struct prompt_request request = {.messages_json = str_of(messages), .answer_next = true};
     TRY(prompt_make(&llm->format, &request, &prompt));

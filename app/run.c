@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/buffer.h"
 #include "app/commands.h"
 #include "app/json.h"
 #include "app/llm.h"
@@ -25,7 +26,7 @@ static enum pumice_status make_prompt(const struct llm *llm, const struct option
         TRY(llm_encode_raw(llm, text, n, out));
         if (out->n == 0) TRY(err_set(PUMICE_ARGUMENT, "the text is empty"));
     } else {
-        if (o->file != NULL && n > 0 && text[n - 1] == '\n') n--;
+        if (o->file != NULL) n = text_of_file(text, n);
         TRY(llm_messages_json(o, text, n, &messages));
         const struct prompt_request request = {.messages_json = str_of(messages), .answer_next = true};
         TRY(prompt_make(&llm->format, &request, &prompt));

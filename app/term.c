@@ -14,9 +14,11 @@
 
 static struct {
     bool quiet, in, out, err, progress;
-    int percent;
+    bool dumb, plain; /* no escapes at all; no looks */
+    int percent, width; /* of the progress line */
 } term;
 
+enum { PASTE_US = 50000 }; /* nobody types a line so soon after another */
 static volatile sig_atomic_t n_interrupts, soft;
 static struct pumice_session *volatile target;
 
@@ -31,7 +33,10 @@ static void on_interrupt(int number)
 
 void term_init(bool quiet)
 {
+    const char *name = getenv("TERM"), *no_color = getenv("NO_COLOR");
     term.quiet = quiet;
+    term.dumb = name == NULL || name[0] == 0 || strcmp(name, "dumb") == 0;
+    term.plain = term.dumb || (no_color != NULL && no_color[0] != 0);
     term.in = isatty(STDIN_FILENO) == 1;
     term.out = isatty(STDOUT_FILENO) == 1;
     term.err = isatty(STDERR_FILENO) == 1;
@@ -138,7 +143,7 @@ void term_look(enum term_look look)
 {
     static const char *const codes[] = {"\033[0m", "\033[2m", "\033[1;35m", "\033[36m"};
     static enum term_look now = TERM_PLAIN;
-    if (term.out && look != now) fputs(codes[look], stdout);
+    if (term.out && !term.plain && look != now) fputs(codes[look], stdout);
     now = look;
 }
 
@@ -146,16 +151,24 @@ void term_progress(const char *what, double fraction)
 {
     const int percent = (int)(fraction * 100);
     if (!term.err || term.quiet || (term.progress && percent == term.percent)) return;
-    fprintf(stderr, "\r%s %3d%%\033[K", what, percent);
+    const int width = fprintf(stderr, "\r%s %3d%%", what, percent) - 1, before = term.progress ? term.width : 0;
+    if (term.dumb)
+        fprintf(stderr, "%*s", MAX(before - width, 0), ""); /* over what was longer */
+    else
+        fputs("\033[K", stderr);
     fflush(stderr);
     term.progress = true;
     term.percent = percent;
+    term.width = term.dumb ? MAX(width, before) : width;
 }
 
 void term_progress_end(void)
 {
     if (!term.progress) return;
-    fputs("\r\033[K", stderr);
+    if (term.dumb)
+        fprintf(stderr, "\r%*s\r", term.width, "");
+    else
+        fputs("\r\033[K", stderr);
     fflush(stderr);
     term.progress = false;
 }
@@ -193,19 +206,26 @@ static bool wait_for_line(void)
     sigaddset(&interrupt, SIGINT);
     sigprocmask(SIG_BLOCK, &interrupt, &before);
     FD_ZERO(&in);
-    FD_SET(STDIN_FILENO, &in);
-    const bool ready = n_interrupts == 0 && (pselect(STDIN_FILENO + 1, &in, NULL, NULL, NULL, &before) >= 0 ||
-                                             errno != EINTR || n_interrupts == 0);
+    bool waiting = true; /* a signal other than SIGINT begins it again: what was stopped goes on */
+    while (n_interrupts == 0 && waiting) {
+        FD_SET(STDIN_FILENO, &in);
+        waiting = pselect(STDIN_FILENO + 1, &in, NULL, NULL, NULL, &before) < 0 && errno == EINTR;
+    }
     sigprocmask(SIG_SETMASK, &before, NULL);
-    return ready;
+    return !waiting;
 }
 
 enum term_line term_read_line(char **line, size_t *capacity, size_t *n)
 {
     if (term.in && !wait_for_line()) return TERM_INTERRUPT;
+    errno = 0;
     ssize_t got = getline(line, capacity, stdin);
     if (got < 0) {
-        const bool failed = ferror(stdin) != 0;
+        const bool memory = errno == ENOMEM, failed = memory || ferror(stdin) != 0;
+        if (memory)
+            (void)err_memory("a line of standard input", *capacity * 2);
+        else if (failed)
+            (void)err_set(PUMICE_IO, "standard input cannot be read: %s", strerror(errno));
         clearerr(stdin);
         return failed ? TERM_FAIL : TERM_END;
     }
@@ -213,4 +233,13 @@ enum term_line term_read_line(char **line, size_t *capacity, size_t *n)
     if (got > 0 && (*line)[got - 1] == '\r') got--;
     *n = (size_t)got;
     return TERM_LINE;
+}
+
+bool term_more(void)
+{
+    struct timeval soon = {.tv_usec = PASTE_US};
+    fd_set in;
+    FD_ZERO(&in);
+    FD_SET(STDIN_FILENO, &in);
+    return term.in && select(STDIN_FILENO + 1, &in, NULL, NULL, &soon) > 0;
 }

@@ -1,7 +1,8 @@
 /* term: what the person sees and presses. Owns standard error's notes, the progress line, Ctrl-C and line
  * input.
  *
- * Text that comes from a model or a file never reaches a terminal with its control characters. */
+ * Text that comes from a model or a file never reaches a terminal with its control characters. A terminal that TERM does
+ * not name, or calls dumb, gets no escapes; NO_COLOR (not empty) keeps looks away. */
 #ifndef PUMICE_APP_TERM_H
 #define PUMICE_APP_TERM_H
 
@@ -21,7 +22,7 @@ void term_error(const char *format, ...) PRINTF_LIKE(1, 2); /* `pumice: <text>`,
  * are shown as signs. `text` must be whole UTF-8 characters. Returns false when it cannot be written. */
 bool term_answer(const char *text, size_t n);
 
-/* How what follows on standard output looks, where that is a terminal. */
+/* How what follows on standard output looks, where that is a terminal that may show it. */
 enum term_look { TERM_PLAIN, TERM_DIM, TERM_BOLD, TERM_COLOUR };
 void term_look(enum term_look look);
 
@@ -39,7 +40,10 @@ void term_interrupts_reset(void);
 
 enum term_line { TERM_LINE, TERM_END, TERM_INTERRUPT, TERM_FAIL };
 /* Reads a line of standard input without its newline; *line is grown by realloc, the caller frees it.
- * INTERRUPT only on a terminal, and only while interrupts are soft. */
+ * INTERRUPT only on a terminal, and only while interrupts are soft. FAIL sets the error: IO or MEMORY. */
 enum term_line term_read_line(char **line, size_t *capacity, size_t *n);
+
+/* Whether another line of a terminal comes at once: then these are lines that are pasted. */
+bool term_more(void);
 
 #endif

@@ -84,7 +84,7 @@ static int jsonl(const struct llm *llm, const struct options *o)
     }
     free(line);
     if (st != PUMICE_OK) return command_fail(st);
-    if (got == TERM_FAIL) return command_fail(err_set(PUMICE_IO, "standard input cannot be read"));
+    if (got == TERM_FAIL) return command_fail(PUMICE_IO);
     if (n_bad > 0)
         term_error("%zu of %zu lines are bad; see the \"error\" objects in the output", n_bad, number);
     return n_bad > 0 ? EXIT_CODE_FAILURE : EXIT_CODE_OK;

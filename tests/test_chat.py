@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 
 from cli_support import CPU, PUMICE, TMP, Case, Terminal, path, pumice
 
@@ -226,11 +227,108 @@ class Keeping(Store):
         self.assertEqual(err.count(b"pumice: "), 1, msg=err)
 
 
+    def test_not_saved_not_lost(self):
+        """A conversation that cannot be saved stays until it is exported."""
+        other, copy = path("other.jsonl", b'{"role":"user","content":"x"}\n'), path("kept.json")
+        p = self.start("My name is Ann.\n", "--temp", "0")
+        time.sleep(0.2)
+        os.rename(self.dir, self.dir + ".away")
+        path(self.dir, b"")
+        ask = "What is my name?\n"
+        out, err = p.communicate(f"{ask}/new\n/open last\n/import {other}\n{ask}/export {copy}\n/new\n{ask}".encode(), timeout=60)
+        self.assertEqual(p.returncode, 1)
+        self.assertEqual([b"Ann" in l for l in out.splitlines()], [True, True, False])
+        self.assertEqual(err.count(b"/export FILE, then say it again"), 2, msg=err)  # /open finds nothing there
+        self.assertEqual([m["role"] for m in json.loads(read(copy))["messages"]], ["user", "assistant"] * 3)
+        os.remove(self.dir)
+        os.rename(self.dir + ".away", self.dir)
+
+    def test_system_alone(self):
+        self.chat("/system Be kind.", "/quit", args=["--system", "Be brief."])
+        self.assertEqual(self.files(), [])
+        self.chat("word " * 200, args=["--system", "Be brief.", "-c", "64"], code=1)  # saved, and taken back
+        self.assertEqual(self.files(), [])
+        self.chat("Hello", args=["--system", "Be brief."])
+        self.assertEqual(len(self.files()), 1)
+
+    def test_file(self):
+        file = path("notes of today.txt", "one\r\n/two \u00e9\r\n".encode())
+        self.chat(f"/file {file}", f"/file {file}  What is this?", f"/file {file}.gone", "/file", f"/file {path('empty', b'')}", code=1)
+        users = [m["content"] for m in json.loads(read(os.path.join(self.dir, self.files()[0])))["messages"] if m["role"] == "user"]
+        self.assertEqual(users, ["one\n/two \u00e9", "one\n/two \u00e9\n\nWhat is this?"])
+        self.assertEqual(self.err.count("pumice: "), 3, msg=self.err)
+
+
+
+
 class OnTerminal(Store):
-    def test_list(self):
-        t = Terminal("chat", *CPU, "--temp", "0")
+    def terminal(self, *args, term="xterm"):
+        with unittest.mock.patch.dict(os.environ, {**self.env, "TERM": term}):
+            t = Terminal("chat", *CPU, "--temp", "0", *args)
         self.addCleanup(t.close)
         t.read_until(b"> ")
+        return t
+
+    def users(self):
+        return [m["content"] for m in json.loads(read(os.path.join(self.dir, self.files()[0])))["messages"] if m["role"] == "user"]
+
+    def test_paste(self):
+        t = self.terminal("-n", "4")
+        for sent, typed in ((b"one\n\n  two\\\n three", b"\n"),  # an Enter behind the last line
+                            (b"a\nb\n", b" and?\n"), (b"single", b"\n"), (b"// no comment\n/quit\n", b"\n"),
+                            (b"x\ny\n", b"\x04")):
+            t.send(sent)
+            time.sleep(0.3)
+            t.send(typed)
+            t.read_until(b"> ")
+        t.send(b"dropped\nx\n")
+        t.read_until(b". ")
+        t.send(b"\x03")
+        t.read_until(b"Ctrl-C stops an answer")
+        t.read_until(b"> ")
+        t.send(b"/context\n")
+        t.read_until(b"tokens used")
+        t.read_until(b"> ")
+        t.send(b"/quit\n")
+        self.assertEqual(t.wait(), 0)
+        self.assertEqual(self.users(), ["one\n\n  two\\\n three", "a\nb\n and?", "single", "// no comment\n/quit", "x\ny"])
+        t = self.terminal("-n", "1", "-c", "256")
+        many = "".join(f"line {i} of a longer text\n" for i in range(400))  # more than the terminal's own buffer
+        for at in range(0, len(many), 2000):  # as a terminal would, as fast as it is read
+            t.send(many[at:at + 2000].encode())
+            t.read_until(b"\n")
+        time.sleep(0.3)
+        t.send(b"\n")
+        t.read_until(b"the message is too long")
+        t.read_until(b"> ")
+        t.send(b"/quit\n")
+        self.assertEqual(t.wait(), 0)
+        self.assertEqual(t.seen.count(b"pumice: "), 1)
+
+    def test_no_escapes(self):
+        t = self.terminal(term="dumb")
+        t.send(b"\x04")
+        self.assertEqual(t.wait(), 0)
+        self.assertNotIn(b"\x1b", t.seen)
+
+    def test_end_holds(self):
+        t = self.terminal()
+        t.send(b"Hello\n")
+        t.read_until(b"> ")
+        time.sleep(0.2)
+        os.rename(self.dir, self.dir + ".away")
+        path(self.dir, b"")
+        t.send(b"Hello\n")
+        t.read_until(b"> ")
+        t.send(b"/quit\n")
+        t.read_until(b"once more ends without it")
+        t.read_until(b"> ")
+        t.send(b"\x04")
+        self.assertEqual(t.wait(), 0)
+        os.remove(self.dir)
+
+    def test_list(self):
+        t = self.terminal()
         t.send(b"Hello\n")
         t.read_until(b"> ")
         t.send(b"/list\n")

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import unittest
+import unittest.mock
 
 from cli_support import COMMANDS, CPU, PUMICE, STARTER, STORIES, TIMEOUT, TMP, Case, Terminal, long_model, made, path, pumice, vulkan
 
@@ -128,6 +129,13 @@ class Files(Case):
         p = path("text.txt", "a b\nc".encode())
         self.assertEqual(self.ok(pumice("tokenize", "-p", "a b\nc")), self.ok(pumice("tokenize", "-f", p)))
         self.assertEqual(self.ok(pumice("tokenize", "-p", "a b\nc")), self.ok(pumice("tokenize", "-f", "-", stdin="a b\nc")))
+
+    def test_file_of_windows(self):
+        p, q = path("crlf.txt", b"a\r\nb\rc\r\n"), "a\nb\rc"
+        self.assertEqual(self.ok(pumice("template", "-f", p)), self.ok(pumice("template", "-p", q)))
+        one, two = (json.loads(self.ok(pumice("run", *args, "-n", "2", "--temp", "0", "--json", *CPU))) for args in (["-f", p], ["-p", q]))
+        self.assertEqual((one["hash"], one["usage"]), (two["hash"], two["usage"]))
+        self.assertEqual(self.ok(pumice("tokenize", "-f", p)), self.ok(pumice("tokenize", "-p", "a\r\nb\rc\r\n")))  # as it is
 
     def test_bad_device(self):
         for command in ("run", "logits"):
@@ -310,9 +318,10 @@ class Compute:
             self.assertEqual(rows[i]["line"], i + 1)
             self.assertIn(word, rows[i]["error"])
         self.assertEqual(rows[5]["id"], 6)
-        done = pumice(*args)  # nothing is left to do
-        self.ok(done)
-        self.assertIn(b"6 answers; going on", done.stderr)
+        done = pumice(*args)  # nothing is left to do, but what failed is still there
+        self.ok(done, 1)
+        self.assertIn(b"6 answers, 3 of them errors; going on", done.stderr)
+        self.assertIn(b"3 of the lines failed", done.stderr)
         self.assertEqual(read(out), whole)
         for cut in (1, len(whole) // 2, len(whole) - 1, 0):  # interrupted in the middle of a line
             path(out, whole[:cut])
@@ -322,6 +331,30 @@ class Compute:
         self.assertIn("does not begin with the answers", self.fails(1, "run", "--jsonl", other, "--output", out, *self.device))
         self.assertIn("name another", self.fails(1, "run", "--jsonl", other, "--output", other, *self.device))
         self.assertEqual(read(other), lines[1].encode())
+
+    def test_batch_ids(self):
+        """Byte for byte, and so are they compared."""
+        ids = ["9007199254740993", "18446744073709551617", '{"a": [1.50, "\\u00e9"]}', '"x"', "1e2"]
+        requests, out = path("ids.jsonl"), path("ids-out.jsonl")
+        args = ["run", "--jsonl", requests, "--output", out, "-n", "1", *self.device]
+        if os.path.exists(out):
+            os.remove(out)
+        line = '{"id": %s, "prompt": "Hello"}\n'
+        path("ids.jsonl", "".join(line % i for i in ids).encode())
+        self.ok(pumice(*args))
+        whole = read(out)
+        for i, row in zip(ids, whole.decode().splitlines()):
+            self.assertTrue(row.startswith('{"id":%s,"text":' % i), msg=row)
+        self.ok(pumice(*args))
+        path("ids.jsonl", "".join(line % i for i in ids[:2] + ['{"a":[1.5,"é"]}', '"\\u0078"', "100"]).encode())
+        self.ok(pumice(*args))  # the same in other spellings
+        self.assertEqual(read(out), whole)
+        path("ids.jsonl", (line % "9007199254740992").encode())
+        self.assertIn("does not begin with the answers", self.fails(1, *args))
+        path("ids.jsonl", (line % "01").encode())  # which cJSON would take
+        os.remove(out)
+        self.ok(pumice(*args), 1)
+        self.assertIn('"id"', json.loads(read(out))["error"])
 
     def test_batch_shared_prefix(self):
         system = "You answer in few words, and kindly. " * 4
@@ -633,6 +666,8 @@ class BenchKernels(Case):
         self.assertIn("qwen3-4b", self.fails(1, "bench", "--kernels", "--shapes", "gpt-9", *CPU))
         self.assertIn("not both", self.fails(2, "bench", "--kernels", "--shapes", "qwen3-4b", "-m", STARTER, *CPU))
         self.assertIn("--output", self.fails(2, "bench", "--kernels", "-o", "xml", *CPU))
+        for option in (["-p", "8"], ["-n", "8"], ["-d", "8"], ["-r", "2"], ["--perf"], ["--no-tune"]):
+            self.assertIn(f"{option[0]} has no place with --kernels", self.fails(2, "bench", "--kernels", *option, *CPU))
 
 
 class Fit(Case):
@@ -747,6 +782,23 @@ class Interactive(Case):
         t.send(b"/quit\n")
         self.assertEqual(t.wait(), 0)
 
+    def test_escapes_wanted(self):
+        for env, wanted in (({"TERM": "xterm", "NO_COLOR": ""}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+                            ({"TERM": "dumb"}, False), ({"TERM": ""}, False)):
+            with unittest.mock.patch.dict(os.environ, env):
+                t = self.terminal("template", "--tokens", "-p", "Hello")
+            self.assertEqual(t.wait(), 0)
+            self.assertEqual(b"\x1b" in t.seen, wanted, msg=(env, t.seen))
+        with unittest.mock.patch.dict(os.environ, {"TERM": "dumb"}):
+            t = self.terminal("chat", "--temp", "0", "-n", "8", "--no-history", *CPU)
+        t.read_until(b"> ")
+        t.send(b"word " * 200 + b"\n")  # with progress
+        t.read_until(b"> ")
+        t.send(b"/prompt\n/quit\n")
+        self.assertEqual(t.wait(), 0)
+        self.assertIn(b" 0%", t.seen)
+        self.assertNotIn(b"\x1b", t.seen)
+
     def test_no_escapes(self):
         """Whatever bytes a model makes, a terminal sees no control characters but newline, tab and ours."""
         t = self.terminal("run", "-m", long_model(), "-q", "-p", "Hello", "-n", "1500", *BABBLE, *CPU)
@@ -777,6 +829,26 @@ class Interactive(Case):
         out, err = p.communicate(timeout=60)
         self.assertEqual(p.returncode, 130, msg=err)
         self.assertEqual(json.loads(out)["stop"], "cancelled")
+
+    def test_interrupt_bench(self):
+        """What was measured before is there, in a form that can be read, and so is the trace."""
+        for args, n in ((["-p", "8", "-n", "0", "-d", "0-900+100"], 1), (["-p", "8", "-n", "900"], 1), (["-p", "1000", "-n", "0"], 0)):
+            trace = path("interrupted.json")
+            if os.path.exists(trace):
+                os.remove(trace)
+            p = subprocess.Popen([PUMICE, "bench", *args, "-r", "1000", "-o", "json", "--trace", trace, *CPU], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self.addCleanup(lambda p=p: p.poll() is None and p.kill())
+            while not p.stderr.readline().startswith(b"device "):
+                self.assertIsNone(p.poll())
+            first = os.read(p.stdout.fileno(), 1 << 16) if n else b""
+            time.sleep(0.3)
+            p.send_signal(signal.SIGINT)
+            out, err = p.communicate(timeout=30)
+            self.assertEqual(p.returncode, 130, msg=err)
+            self.assertIn(b"interrupted", err)
+            self.assertGreaterEqual(len(json.loads(first + out)), n)
+            self.assertTrue(json.loads(read(trace))["traceEvents"])
 
     def test_interrupt_messages(self):
         line = json.dumps({"messages": [{"role": "user", "content": "Hello"}]}) + "\n"

@@ -173,6 +173,10 @@ static void test_imports(void)
     check_import(USER_A "\n \r\n" USER_A, USER_A USER_A);
     check_import("## User\na\n## Assistant\n\nb\n\n\\## Tool\n\\\\## Tool\n\\# x",
                  USER_A "{\"role\":\"assistant\",\"content\":\"b\\n\\n## Tool\\n\\\\## Tool\\n\\\\# x\"}\n");
+    check_import("\xef\xbb\xbf# t\r\n\r\n## User\r\n\r\na\r\n\r\n## Assistant\r\n\r\nb\r\n\r\nc\rd\r\n",
+                 USER_A "{\"role\":\"assistant\",\"content\":\"b\\n\\nc\\rd\"}\n"); /* an editor's line ends, not the texts' */
+    check_import("## User\n\nb\r\nc\n", "{\"role\":\"user\",\"content\":\"b\\r\\nc\"}\n");
+    check_import("## User\r", "{\"role\":\"user\",\"content\":\"\"}\n");
     check_import("[{\"role\":\"developer\",\"content\":\"s\"},{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":1}]},"
                  "{\"role\":\"tool\",\"tool_call_id\":\"1\",\"content\":[{\"type\":\"text\",\"text\":\"p\"},{\"type\":\"x\"}]},"
                  "{\"role\":\"assistant\",\"tool_calls\":[]}]",

@@ -423,20 +423,21 @@ static void test_automatic(void)
 
 static uint32_t n_failed;
 
-/* A compiler that fails at what it is asked for only when tuning: attention tiles of 256 lanes. */
-static VkResult fail_wide(VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo *i,
+/* A compiler that fails at what it is asked for only when tuning: a norm of 32 lanes. */
+static VkResult fail_small(VkDevice d, VkPipelineCache c, uint32_t n, const VkComputePipelineCreateInfo *i,
                           const VkAllocationCallbacks *a, VkPipeline *out)
 {
     const VkSpecializationInfo *spec = i->stage.pSpecializationInfo;
-    if (spec->mapEntryCount == 4 && *(const uint32_t *)spec->pData == 256) return n_failed++, VK_ERROR_UNKNOWN;
+    if (spec->mapEntryCount == 1 && *(const uint32_t *)spec->pData == 32) return n_failed++, VK_ERROR_UNKNOWN;
     return real.CreateComputePipelines(d, c, n, i, a, out);
 }
 
 static void hook_gpu(struct device *d)
 {
     real = d->vk;
-    d->vk.CreateComputePipelines = fail_wide;
+    d->vk.CreateComputePipelines = fail_small;
     gpu(&d->physical.limits);
+    d->physical.limits.max_lanes = 128, d->physical.limits.subgroup_size = 32; /* fewer values, fewer kernels to compile */
     d->physical.info.kind = PUMICE_DEVICE_INTEGRATED;
 }
 
@@ -449,9 +450,15 @@ static bool on_progress(void *user, const char *stage, float fraction)
     return true;
 }
 
+/* The check of the kernels, which comes after, takes long. */
+static bool until_check(void *user, const char *stage, float fraction)
+{
+    return on_progress(user, stage, fraction) && strcmp(stage, "check") != 0;
+}
+
 static void open_tuned(struct rig *r, bool no_tune, bool tuned, char *text, size_t n)
 {
-    const struct pumice_engine_params params = {.device = gpu_name, .no_tune = no_tune, .progress = on_progress, .n_ctx = N_CONTEXT};
+    const struct pumice_engine_params params = {.device = gpu_name, .trusted = no_tune, .progress = on_progress, .n_ctx = N_CONTEXT};
     n_tuned = 0;
     REQUIRE(rig_start(r, types[0], true, &params, N_CONTEXT) == PUMICE_OK, "%s", pumice_error());
     const struct gpu_backend *g = (const struct gpu_backend *)r->engine->backend;
@@ -477,14 +484,19 @@ static void test_tuning(void)
     rig_arch = ARCH_QWEN3;
     REQUIRE(run(types[0], "reference", &want) == PUMICE_OK, "%s", pumice_error());
     device_hook = hook_gpu;
+    const struct pumice_engine_params no_tune = {.device = gpu_name, .no_tune = true, .progress = until_check, .n_ctx = N_CONTEXT};
+    CHECK(rig_start(&r, types[0], true, &no_tune, N_CONTEXT) == PUMICE_CANCELLED && n_tuned == 0, "%u values were tried, and yet not wanted: %s",
+          n_tuned, pumice_error());
+    rig_close(&r);
     open_tuned(&r, true, false, built, sizeof built);
-    CHECK(n_tuned == 0, "tuned, and yet not wanted");
     rig_close(&r);
     open_tuned(&r, false, true, first, sizeof first);
     CHECK(n_tuned > 5 && n_failed > 0, "%u values were tried, %u failed", n_tuned, n_failed);
     CHECK(pumice_session_sync(r.session, prompt, N_PROMPT, NULL) == PUMICE_OK, "%s", pumice_error());
     memcpy(got, pumice_session_logits(r.session), r.model->h.V * sizeof *got);
-    CHECK(nmse(got, want.logits) < rig_limit(r.engine->backend, types[0], N_PROMPT), "tuned kernels compute wrong: %g, %s", nmse(got, want.logits), first);
+    /* the last token alone goes through the output head, perhaps by dot products */
+    const double limit = fmax(rig_limit(r.engine->backend, types[0], N_PROMPT), rig_limit(r.engine->backend, types[0], 1));
+    CHECK(nmse(got, want.logits) < limit, "tuned kernels compute wrong: %g, %s", nmse(got, want.logits), first);
     snprintf(path, sizeof path, "%s/tuned-%016llx.txt", cache,
              (unsigned long long)physical_identity(&((struct gpu_backend *)r.engine->backend)->device.physical));
     rig_close(&r);

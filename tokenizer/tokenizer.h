@@ -1,7 +1,7 @@
 /* tokenizer: text to ids and back, for two kinds of vocabulary: byte-level BPE (GPT-2 style bytes; the splits of Qwen2,
  * Llama 3, SmolLM and GPT-2; NFC where the model wants it) and SentencePiece's BPE (scores, byte fallback).
  *
- * Equal to Hugging Face's tokenizers, or SentencePiece, on valid UTF-8, except where product notes settle an engine difference.
+ * Equal to Hugging Face's tokenizers, or SentencePiece, on valid UTF-8.
  * Owns the vocabulary look-ups; pure afterwards: one tokenizer may be used from many threads. Text is untrusted:
  * invalid UTF-8 is taken byte for byte. Time is O(n log n) in the text for any text. */
 #ifndef PUMICE_TOKENIZER_H

@@ -1,4 +1,4 @@
-/* unicode: UTF-8 in and out, the character classes that the Qwen2 split asks for, and NFC.
+/* unicode: UTF-8 in and out, the character classes that the splits ask for, and NFC.
  *
  * Owns the Unicode tables (generated, see make_unicode_tables.py). Knows nothing of tokens. Pure.
  * Invariant: invalid UTF-8 is never repaired here; each broken byte stands as one character of no class. */

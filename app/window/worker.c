@@ -231,7 +231,7 @@ static void post_model(struct worker *w)
 static void save(struct worker *w)
 {
     struct conversation *c = &w->conversation;
-    if (!w->keep || c->version == w->saved || c->n_messages == 0 || c->version == w->lost) return;
+    if (!w->keep || c->version == w->saved || !conversation_has_turn(c) || c->version == w->lost) return;
     const enum pumice_status st = store_save(&w->store, c);
     if (st == PUMICE_OK)
         w->saved = c->version;
@@ -244,7 +244,7 @@ static bool may_go(struct worker *w)
 {
     struct conversation *c = &w->conversation;
     char why[400];
-    if (!w->keep || c->version == w->saved || c->n_messages == 0 || c->version == w->lost) return true;
+    if (!w->keep || c->version == w->saved || !conversation_has_turn(c) || c->version == w->lost) return true;
     const enum pumice_status st = store_save(&w->store, c);
     if (st == PUMICE_OK) return true;
     w->lost = c->version;

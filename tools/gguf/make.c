@@ -144,7 +144,7 @@ static int read_options(int argc, char **argv, struct make *m, bool *done)
         {.name = "--dim", .number = &given.D, .least = 1, .most = 65536},
         {.name = "--heads", .number = &given.H, .least = 1, .most = 1024},
         {.name = "--kv-heads", .number = &given.G, .least = 1, .most = 1024},
-        {.name = "--head-dim", .number = &given.E, .least = 2, .most = 1024},
+        {.name = "--head-dim", .number = &given.E, .least = 2, .most = 256},
         {.name = "--ffn", .number = &given.F, .least = 1, .most = 1 << 18},
         {.name = "--vocab-size", .number = &given.V, .least = 1, .most = 1 << 22},
         {.name = "--ctx", .number = &given.ctx, .least = 1, .most = 1 << 30},
