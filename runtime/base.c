@@ -50,8 +50,10 @@ enum pumice_status err_wrap(enum pumice_status status, const char *format, ...)
 
 enum pumice_status err_memory(const char *what, uint64_t bytes)
 {
-    return err_set(PUMICE_MEMORY, "out of memory: %.1f MiB for %s; close other programs or use a smaller context or model",
-                   (double)bytes / 1048576.0, what);
+    char size[32] = "no room"; /* 0: how much is not known */
+    if (bytes >= 1 << 20) snprintf(size, sizeof size, "%.1f MiB", (double)bytes / 1048576.0);
+    else if (bytes) snprintf(size, sizeof size, "%llu bytes", (unsigned long long)bytes);
+    return err_set(PUMICE_MEMORY, "out of memory: %s for %s; close other programs or use a smaller context or model", size, what);
 }
 
 /* --- log ---------------------------------------------------------------------------------------- */

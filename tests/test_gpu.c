@@ -306,6 +306,40 @@ static void test_memory(void)
     rig_close(&r);
 }
 
+/* A past so long that kernels go through it in more turns than software drivers allow a loop: computed on the processor, restored here. */
+static void test_deep(void)
+{
+    enum { PAST = 24000, MORE = 32, N = PAST + MORE };
+    struct hparams h = tiny_model_hparams();
+    h.arch = rig_arch, h.n_layers = 1, h.D = 128, h.H = 2, h.G = 1, h.E = 128, h.F = 128, h.n_context = 32768;
+    int32_t *tokens = mem_alloc(N * sizeof *tokens);
+    float got[512], want[512];
+    struct rig r[3];
+    size_t bytes = 0;
+    void *saved = NULL;
+    REQUIRE(tokens, "no memory");
+    for (int i = 0; i < N; i++) tokens[i] = (int32_t)(mix_u64((uint64_t)i) % 200);
+    const char *devices[3] = {"cpu", gpu_name, "reference"};
+    for (int d = 0; d < 3; d++) {
+        const struct pumice_engine_params params = {.device = devices[d], .trusted = true};
+        REQUIRE(rig_start_shape(&r[d], &h, GGUF_T_F16, true, &params, h.n_context) == PUMICE_OK, "%s", pumice_error());
+        if (d == 0) {
+            CHECK(pumice_session_sync(r[0].session, tokens, PAST, NULL) == PUMICE_OK, "%s", pumice_error());
+            CHECK(pumice_session_save(r[0].session, NULL, &bytes) == PUMICE_OK, "%s", pumice_error());
+            saved = mem_alloc(bytes);
+            REQUIRE(saved && pumice_session_save(r[0].session, saved, &bytes) == PUMICE_OK, "%s", pumice_error());
+            continue;
+        }
+        CHECK(pumice_session_restore(r[d].session, saved, bytes) == PUMICE_OK, "%s", pumice_error());
+        CHECK(pumice_session_sync(r[d].session, tokens, N, NULL) == PUMICE_OK, "%s", pumice_error());
+        memcpy(d == 1 ? got : want, pumice_session_logits(r[d].session), h.V * sizeof *got);
+    }
+    CHECK(nmse(got, want, h.V) < rig_limit(r[1].engine->backend, GGUF_T_F16, MORE), "after %d tokens: nmse %g", N, nmse(got, want, h.V));
+    for (int d = 0; d < 3; d++) rig_close(&r[d]);
+    mem_free(saved);
+    mem_free(tokens);
+}
+
 /* --- failing calls and small devices ---------------------------------------------------------------------------------------- */
 
 static struct vk_device_calls real;
@@ -828,7 +862,7 @@ int main(int argc, char **argv)
                  {"small", test_small_device, true}, {"variants", test_variants, true},
                  {"families", test_families, false}, {"memory", test_memory, false}, {"lost", test_lost, false},
                  {"failures", test_failures, false}, {"cache", test_cache, false},
-                 {"fit", test_fit, false},            {"first", test_first_use, false},
+                 {"fit", test_fit, false}, {"deep", test_deep, false},            {"first", test_first_use, false},
                  {"matrix first", test_first_use_matrix, false}, {"half first", test_first_use_half, false},
                  {"pair first", test_first_use_pair, false}};
     if (getenv("PUMICE_TEST_DEVICE")) gpu_name = getenv("PUMICE_TEST_DEVICE");

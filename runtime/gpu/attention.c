@@ -25,6 +25,16 @@ static struct attention_push push_of(const struct op *op, const struct kv_window
     return (struct attention_push){.H = op->H, .G = op->G, .T = op->T, .g0 = w->g0, .C = op->kv.C, .scale = op->scale};
 }
 
+/* Lavapipe before Mesa 26 ends a kernel's loops after so many turns, all loops of it together, wherever they are: a kernel that would
+ * need more for a full cache computes nonsense. Counted from above: a compiler may unroll. */
+enum { LOOP_TURNS = 65000 };
+
+static bool too_deep(const struct gpu_backend *g, uint64_t turns)
+{
+    const struct device_limits *l = &g->device.physical.limits;
+    return l->software && !l->loads_once && turns > LOOP_TURNS;
+}
+
 /* --- plain: a workgroup a head and token ------------------------------------------------------------------------------- */
 
 static enum pumice_status plain(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct kv_window *w)
@@ -34,6 +44,10 @@ static enum pumice_status plain(struct gpu_backend *g, struct recorder *r, const
     const uint32_t spec[] = {g->tuning.attention_lanes, op->E};
     struct dispatch d = dispatch_of(op, w);
     char name[64];
+    const uint32_t lanes = spec[0], turns = op->E / 4 + (op->E + 31) / 32 + 1 + groups(op->E / 4, lanes) * lanes;
+    if (too_deep(g, (uint64_t)groups(op->kv.C, lanes) * turns))
+        return err_set(PUMICE_UNSUPPORTED, "%s runs attention to heads of %u elements over at most %u positions; use a smaller context (-c), "
+                       "or --device cpu", g->device.physical.info.name, op->E, LOOP_TURNS / turns * lanes);
     d.push = &push;
     d.groups[0] = w->n_g * (op->H / op->G), d.groups[1] = op->T, d.groups[2] = 1;
     snprintf(name, sizeof name, "attention_%s%s", pumice_kv_name(op->kv.type), g->tuning.shared_reduce ? "_shared" : "");
@@ -72,14 +86,16 @@ static uint32_t split_rows(const struct gpu_backend *g, const struct op *op)
     return rows;
 }
 
-/* Bytes of the parts that one slice of GPU_SPLIT_TOKENS tokens leaves. */
-static uint64_t slice_bytes(const struct op *op) { return (uint64_t)GPU_SPLIT_TOKENS * op->H * (op->E + 4) * 4; }
+/* Bytes of the parts that one slice of GPU_SPLIT_TOKENS tokens leaves, or of those of a deep prompt. */
+static uint64_t slice_bytes(const struct op *op) { return (uint64_t)MAX(GPU_SPLIT_TOKENS, op->T) * op->H * (op->E + 4) * 4; }
 
 static uint32_t split_slices(const struct gpu_backend *g, const struct op *op)
 {
-    const uint32_t chunk = split_lanes(g, op->E) / 2;
+    const uint32_t lanes = split_lanes(g, op->E), chunk = lanes / 2, turns = groups(SPLIT_ROWS * chunk, lanes) + chunk + 1;
     const uint64_t bound = MAX(g->device.physical.limits.max_storage_range / slice_bytes(op), 1); /* the parts are one binding */
-    return (uint32_t)MIN(bound, (uint64_t)MIN(MIN(g->tuning.split_slices, chunk), (op->kv.C + chunk - 1) / chunk));
+    uint32_t wanted = g->tuning.split_slices;
+    while (wanted < chunk && too_deep(g, (uint64_t)groups(groups(op->kv.C, wanted), chunk) * turns)) wanted++;
+    return (uint32_t)MIN(bound, (uint64_t)MIN(MIN(wanted, chunk), (op->kv.C + chunk - 1) / chunk));
 }
 
 /* A buffer for the parts of up to GPU_SPLIT_TOKENS tokens, and the counters, which are 0 between dispatches. One that is too
@@ -144,6 +160,8 @@ enum { ROPE_QUERIES = 1024 /* elements of a KV head's queries that its workgroup
 bool gpu_rope_attention_suits(const struct gpu_backend *g, const struct op *op)
 {
     const uint64_t lanes = g->tuning.lanes, most = g->device.physical.limits.max_storage_range;
+    const uint32_t queries = op->H / op->G, chunk = 8 * g->tuning.lanes; /* as rope_attention.comp goes through the positions */
+    if (too_deep(g, (uint64_t)groups(op->kv.C, chunk) * (8 + 8 * queries + chunk / 4 + 1))) return false;
     return op->E % 32 == 0 && op->E % (4 * lanes) == 0 && op->H / op->G * op->E <= ROPE_QUERIES && op->kv.k.bytes <= most &&
            op->kv.v.bytes <= most;
 }
@@ -226,6 +244,14 @@ fail:
     return st;
 }
 
+static bool tile_too_deep(const struct gpu_backend *g, const struct op *op)
+{
+    const struct tile_shape s = tile_shape(g, op->E);
+    const uint32_t lanes = tile_lanes(g, op->E), loads = groups(s.positions * (op->E / 8), lanes);
+    const uint32_t turns = 2 * loads + op->E / 4 + s.positions + groups(s.positions, lanes / s.rows) + s.positions / 4 + 1;
+    return too_deep(g, (uint64_t)groups(op->kv.C, s.positions) * turns);
+}
+
 static enum pumice_status tile(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct kv_window *w)
 {
     enum pumice_status st = PUMICE_OK;
@@ -305,7 +331,8 @@ enum pumice_status gpu_record_attention(struct gpu_backend *g, struct recorder *
 {
     enum pumice_status st = PUMICE_OK;
     const struct gpu_tuning *t = &g->tuning;
-    const bool wide = op->E % 32 == 0, many = t->tile_from && op->T >= t->tile_from;
+    const bool wide = op->E % 32 == 0, deep = wide && tile_too_deep(g, op) && t->split_slices;
+    const bool many = t->tile_from && op->T >= t->tile_from && !deep;
     const bool by_matrix = gpu_attention_by_matrix(g, op->E, op->T);
     struct buf parts = {0};
     if (op->E % 4)
@@ -315,7 +342,7 @@ enum pumice_status gpu_record_attention(struct gpu_backend *g, struct recorder *
         TRY(gpu_kv_window(g, op, &w));
         if (by_matrix) TRY(matrix(g, r, op, &w));
         else if (wide && many) TRY(tile(g, r, op, &w));
-        else if (wide && t->split_slices && op->T <= GPU_SPLIT_TOKENS) TRY(split(g, r, op, &w, parts));
+        else if (wide && t->split_slices && (op->T <= GPU_SPLIT_TOKENS || deep)) TRY(split(g, r, op, &w, parts));
         else TRY(plain(g, r, op, &w));
     }
 fail:

@@ -86,7 +86,7 @@ fail:
     return st;
 }
 
-/* --- barriers: here, but for that behind a copy from staging (memory.c) -------------------------------------------------------------------- */
+/* --- barriers: here, but for that behind a copy from staging (memory.c) ------------------------------------ */
 
 static bool overlaps(const struct range *list, uint32_t n, struct range with)
 {
