@@ -328,6 +328,8 @@ static void test_unsaved(struct seen *s, const char *dir)
     char store[1100], aside[1200];
     snprintf(store, sizeof store, "%s/pumice/conversations", dir);
     snprintf(aside, sizeof aside, "%s.aside", store);
+    ask(s, REQUEST_NEW, 0, 0, "", NULL);
+    CHECK(wait_for(s, is_idle), "no new one");
     REQUIRE(rename(store, aside) == 0 && platform_write_atomic(store, "x", 1) == PUMICE_OK, "no %s", store);
     s->problem[0] = 0;
     ask(s, REQUEST_SEND, 0, 0, "Sort these numbers: 6 5", NULL);
@@ -340,6 +342,17 @@ static void test_unsaved(struct seen *s, const char *dir)
     CHECK(wait_for(s, is_idle) && n_messages(s) == 0, "asked twice, and yet %zu", n_messages(s));
     CHECK(remove(store) == 0 && rename(aside, store) == 0, "not back");
     s->problem[0] = 0;
+    s->id[0] = 0;
+    /* as many changes as the one that was given up had: it is another one, and kept */
+    ask(s, REQUEST_SEND, 0, 0, "Sort these numbers: 6 5", NULL);
+    CHECK(wait_for(s, is_idle) && s->id[0] != 0 && s->problem[0] == 0, "%s", s->problem);
+    char path[1300], *kept = NULL;
+    size_t n_kept = 0;
+    snprintf(path, sizeof path, "%s/%s.json", store, s->id);
+    CHECK(platform_read(path, 1 << 20, &kept, &n_kept) == PUMICE_OK && strstr(kept, "\"5, 6") != NULL, "its answer is not kept: %s", kept);
+    mem_free(kept);
+    ask(s, REQUEST_NEW, 0, 0, "", NULL);
+    CHECK(wait_for(s, is_idle) && n_messages(s) == 0, "no new one");
 }
 
 /* Closing in the middle of an answer saves question and answer so far. */

@@ -137,7 +137,6 @@ static bool show_message(struct shown_message *out, const char *text, size_t n)
     return true;
 }
 
-/* The path; growing: with an empty answer at its end that will grow. */
 /* A copy of the conversation's system message if the view has shown another; else NULL. */
 static char *other_system(struct worker *w)
 {
@@ -150,6 +149,7 @@ static char *other_system(struct worker *w)
     return mem_strdup(own);
 }
 
+/* The path; growing: with an empty answer at its end that will grow. */
 static void post_messages(struct worker *w, bool growing)
 {
     const struct conversation *c = &w->conversation;
@@ -259,6 +259,7 @@ static void replace(struct worker *w, struct conversation *next)
     conversation_fini(&w->conversation);
     w->conversation = *next;
     w->saved = w->conversation.version;
+    w->lost = 0; /* versions are counted anew in each conversation */
     w->epoch++;
     w->n_prompt = w->n_tokens = 0;
     post_messages(w, false);
@@ -544,7 +545,7 @@ static void send_devices(struct worker *w)
         unsigned twin = 1; /* of those with one name, the others are chosen by UUID */
         for (size_t j = 0; j < i; j++) twin += strcmp(devices[j].name, d->name) == 0;
         if (!d->usable || to + 260 > sizeof names) continue;
-        snprintf(label, sizeof label, twin > 1 ? "%.100s (%u)" : "%.100s", d->kind == PUMICE_DEVICE_CPU ? "cpu" : d->name, twin);
+        snprintf(label, sizeof label, twin > 1 ? "%.100s (%u)" : "%.100s", value, twin);
         to += (size_t)snprintf(names + to, sizeof names - to, "%.120s\t%s\n", twin > 1 ? d->uuid : value, label);
     }
     struct event *e = event_make(EVENT_DEVICES);
