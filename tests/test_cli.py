@@ -794,7 +794,9 @@ class Interactive(Case):
         t.read_until(b"> ")
         t.send(b"word " * 200 + b"\n")  # with progress
         t.read_until(b"> ")
-        t.send(b"/prompt\n/quit\n")
+        t.send(b"/prompt\n")
+        t.read_until(b"> ")
+        t.send(b"/quit\n")
         self.assertEqual(t.wait(), 0)
         self.assertIn(b" 0%", t.seen)
         self.assertNotIn(b"\x1b", t.seen)

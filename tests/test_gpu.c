@@ -331,7 +331,13 @@ static void test_deep(void)
             continue;
         }
         CHECK(pumice_session_restore(r[d].session, saved, bytes) == PUMICE_OK, "%s", pumice_error());
+        struct pumice_engine_info first, last; /* of 9 tokens, and of more: memory does not grow */
+        CHECK(pumice_session_sync(r[d].session, tokens, PAST + 9, NULL) == PUMICE_OK, "%s", pumice_error());
+        pumice_engine_get_info(r[d].engine, &first);
         CHECK(pumice_session_sync(r[d].session, tokens, N, NULL) == PUMICE_OK, "%s", pumice_error());
+        pumice_engine_get_info(r[d].engine, &last);
+        CHECK(first.device_bytes == last.device_bytes, "device memory grew from %llu to %llu bytes",
+              (unsigned long long)first.device_bytes, (unsigned long long)last.device_bytes);
         memcpy(d == 1 ? got : want, pumice_session_logits(r[d].session), h.V * sizeof *got);
     }
     CHECK(nmse(got, want, h.V) < rig_limit(r[1].engine->backend, GGUF_T_F16, MORE), "after %d tokens: nmse %g", N, nmse(got, want, h.V));

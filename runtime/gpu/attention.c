@@ -57,6 +57,44 @@ fail:
     return st;
 }
 
+/* --- the shape of tiles ------------------------------------------------------------------------------------------------- */
+
+struct tile_shape {
+    uint32_t rows, positions; /* BR, BC */
+};
+
+/* A lane owns 4 elements of the output. */
+static uint32_t tile_lanes(const struct gpu_backend *g, uint32_t E)
+{
+    uint32_t lanes = g->tuning.tile_lanes;
+    while (lanes < E / 4) lanes *= 2;
+    return lanes;
+}
+
+/* As attention_tile.comp declares it. */
+static uint32_t tile_shared_bytes(uint32_t E, uint32_t lanes, struct tile_shape s)
+{
+    return s.rows * E * 4 + s.positions * (E + 4) * 4 + 2 * s.rows * s.positions * 4 + s.rows * 4 + lanes * 4;
+}
+
+/* The largest that fits; the last always does: E <= 256 takes 12.8 KiB, and every device has 16. */
+static struct tile_shape tile_shape(const struct gpu_backend *g, uint32_t E)
+{
+    static const struct tile_shape all[] = {{32, 32}, {32, 16}, {16, 16}, {16, 8}, {8, 8}, {8, 4}};
+    const uint32_t most = MIN(g->device.physical.limits.shared_bytes, g->tuning.tile_shared_bytes);
+    size_t i = 0;
+    while (i + 1 < COUNT_OF(all) && tile_shared_bytes(E, tile_lanes(g, E), all[i]) > most) i++;
+    return all[i];
+}
+
+static bool tile_too_deep(const struct gpu_backend *g, const struct op *op)
+{
+    const struct tile_shape s = tile_shape(g, op->E);
+    const uint32_t lanes = tile_lanes(g, op->E), loads = groups(s.positions * (op->E / 8), lanes);
+    const uint32_t turns = 2 * loads + op->E / 4 + s.positions + groups(s.positions, lanes / s.rows) + s.positions / 4 + 1;
+    return too_deep(g, (uint64_t)groups(op->kv.C, s.positions) * turns);
+}
+
 /* --- split: few tokens, the length shared by workgroups ------------------------------------------------------------------- */
 
 enum { SPLIT_ROWS = 8 };
@@ -86,24 +124,34 @@ static uint32_t split_rows(const struct gpu_backend *g, const struct op *op)
     return rows;
 }
 
-/* Bytes of the parts that one slice of GPU_SPLIT_TOKENS tokens leaves, or of those of a deep prompt. */
-static uint64_t slice_bytes(const struct op *op) { return (uint64_t)MAX(GPU_SPLIT_TOKENS, op->T) * op->H * (op->E + 4) * 4; }
+/* Prompts, too, are split where the caches are too long for attention_tile. */
+static bool split_prompts(const struct gpu_backend *g, const struct op *op)
+{
+    return op->E % 32 == 0 && g->tuning.split_slices && tile_too_deep(g, op);
+}
+
+/* Bytes of the parts that one slice leaves. The same for any T of a session: device memory does not grow. */
+static uint64_t slice_bytes(const struct gpu_backend *g, const struct op *op)
+{
+    const uint32_t tokens = split_prompts(g, op) ? MAX(GPU_SOFTWARE_CHUNK, op->T) : GPU_SPLIT_TOKENS;
+    return (uint64_t)tokens * op->H * (op->E + 4) * 4;
+}
 
 static uint32_t split_slices(const struct gpu_backend *g, const struct op *op)
 {
     const uint32_t lanes = split_lanes(g, op->E), chunk = lanes / 2, turns = groups(SPLIT_ROWS * chunk, lanes) + chunk + 1;
-    const uint64_t bound = MAX(g->device.physical.limits.max_storage_range / slice_bytes(op), 1); /* the parts are one binding */
+    const uint64_t bound = MAX(g->device.physical.limits.max_storage_range / slice_bytes(g, op), 1); /* the parts are one binding */
     uint32_t wanted = g->tuning.split_slices;
     while (wanted < chunk && too_deep(g, (uint64_t)groups(groups(op->kv.C, wanted), chunk) * turns)) wanted++;
     return (uint32_t)MIN(bound, (uint64_t)MIN(MIN(wanted, chunk), (op->kv.C + chunk - 1) / chunk));
 }
 
-/* A buffer for the parts of up to GPU_SPLIT_TOKENS tokens, and the counters, which are 0 between dispatches. One that is too
- * small stays for the plans that use it. */
+/* A buffer for the parts, and the counters, which are 0 between dispatches. One that is too small stays for the plans that use
+ * it. */
 static enum pumice_status split_buffers(struct gpu_backend *g, const struct op *op, struct buf *parts)
 {
     enum pumice_status st = PUMICE_OK;
-    const uint64_t bytes = slice_bytes(op) * split_slices(g, op);
+    const uint64_t bytes = slice_bytes(g, op) * split_slices(g, op);
     TRY(gpu_counters(g));
     for (uint32_t i = 0; i < g->n_parts; i++)
         if (g->parts[i].bytes >= bytes) {
@@ -192,34 +240,6 @@ fail:
 
 #define ATTENTION_MAX_PARTS 64.0
 
-struct tile_shape {
-    uint32_t rows, positions; /* BR, BC */
-};
-
-/* A lane owns 4 elements of the output. */
-static uint32_t tile_lanes(const struct gpu_backend *g, uint32_t E)
-{
-    uint32_t lanes = g->tuning.tile_lanes;
-    while (lanes < E / 4) lanes *= 2;
-    return lanes;
-}
-
-/* As attention_tile.comp declares it. */
-static uint32_t tile_shared_bytes(uint32_t E, uint32_t lanes, struct tile_shape s)
-{
-    return s.rows * E * 4 + s.positions * (E + 4) * 4 + 2 * s.rows * s.positions * 4 + s.rows * 4 + lanes * 4;
-}
-
-/* The largest that fits; the last always does: E <= 256 takes 12.8 KiB, and every device has 16. */
-static struct tile_shape tile_shape(const struct gpu_backend *g, uint32_t E)
-{
-    static const struct tile_shape all[] = {{32, 32}, {32, 16}, {16, 16}, {16, 8}, {8, 8}, {8, 4}};
-    const uint32_t most = MIN(g->device.physical.limits.shared_bytes, g->tuning.tile_shared_bytes);
-    size_t i = 0;
-    while (i + 1 < COUNT_OF(all) && tile_shared_bytes(E, tile_lanes(g, E), all[i]) > most) i++;
-    return all[i];
-}
-
 /* Blocks of rows are a dispatch, or several that are submitted apart where the device, at the pace it has shown, would take too long
  * for all of a full cache. The blocks are the same, and so is what they compute. */
 static enum pumice_status blocks(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct kv_window *w,
@@ -242,14 +262,6 @@ static enum pumice_status blocks(struct gpu_backend *g, struct recorder *r, cons
     }
 fail:
     return st;
-}
-
-static bool tile_too_deep(const struct gpu_backend *g, const struct op *op)
-{
-    const struct tile_shape s = tile_shape(g, op->E);
-    const uint32_t lanes = tile_lanes(g, op->E), loads = groups(s.positions * (op->E / 8), lanes);
-    const uint32_t turns = 2 * loads + op->E / 4 + s.positions + groups(s.positions, lanes / s.rows) + s.positions / 4 + 1;
-    return too_deep(g, (uint64_t)groups(op->kv.C, s.positions) * turns);
 }
 
 static enum pumice_status tile(struct gpu_backend *g, struct recorder *r, const struct op *op, const struct kv_window *w)
@@ -331,7 +343,7 @@ enum pumice_status gpu_record_attention(struct gpu_backend *g, struct recorder *
 {
     enum pumice_status st = PUMICE_OK;
     const struct gpu_tuning *t = &g->tuning;
-    const bool wide = op->E % 32 == 0, deep = wide && tile_too_deep(g, op) && t->split_slices;
+    const bool wide = op->E % 32 == 0, deep = split_prompts(g, op);
     const bool many = t->tile_from && op->T >= t->tile_from && !deep;
     const bool by_matrix = gpu_attention_by_matrix(g, op->E, op->T);
     struct buf parts = {0};

@@ -22,7 +22,7 @@ static const char *variant(struct backend *b, uint32_t i)
 static uint32_t chunk_tokens(const struct backend *b)
 {
     const struct gpu_backend *g = gpu_of_const(b);
-    return g->device.physical.limits.software ? 32 : g->tuning.family == MATMUL_MATRIX ? 512 : 256;
+    return g->device.physical.limits.software ? GPU_SOFTWARE_CHUNK : g->tuning.family == MATMUL_MATRIX ? 512 : 256;
 }
 
 /* --- memory -------------------------------------------------------------------------------------------------- */

@@ -60,7 +60,7 @@ struct rope_table {
 };
 
 /* Counters: KV heads times blocks of rows: at most 1024 + 8 * 1024 / 4. */
-enum { GPU_MAX_ROPE = 16, GPU_MAX_PARTS = 16, GPU_SPLIT_TOKENS = 8, GPU_COUNTERS = 4096 };
+enum { GPU_MAX_ROPE = 16, GPU_MAX_PARTS = 16, GPU_SPLIT_TOKENS = 8, GPU_SOFTWARE_CHUNK = 32, GPU_COUNTERS = 4096 };
 
 struct gpu_backend {
     struct backend base;
