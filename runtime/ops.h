@@ -283,8 +283,8 @@ enum pumice_status backend_create(const struct backend_options *options, struct 
 /* Which rows of the table to run. */
 struct kernel_filter {
     const char *only;          /* those with it in their names; NULL: all */
-    uint32_t stride;           /* of variants other than the automatic one about one row in so many, in each others: 2 is all rows in
-                                * any two neighbours; 1: all */
+    uint32_t stride;           /* of variants other than the automatic one about one row in so many, in each others: n is all rows in
+                                * any n neighbours; 1: all */
     uint32_t part, parts;      /* variants whose number % parts is part */
 };
 /* Runs the rows on `tested` against the CPU reference; see pumice_selftest. */

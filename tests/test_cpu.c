@@ -340,9 +340,16 @@ static void test_table(const char *device)
 {
     size_t n_rows = 0, n_wrong = 0;
     const struct pumice_engine_params params = {.device = device};
-    for (uint64_t seed = 1; seed <= 2; seed++) {
-        CHECK(pumice_selftest(&params, NULL, seed, on_row, NULL, &n_rows, &n_wrong) == PUMICE_OK, "%s", pumice_error());
-        CHECK(n_rows > 60 && n_wrong == 0, "%zu rows, %zu wrong", n_rows, n_wrong);
+#ifdef __SANITIZE_THREAD__ /* threads share the rows of all in the same way, and the sanitizer takes minutes for them */
+    const char *only = "Q4_K";
+    const uint64_t n_seeds = 1;
+#else
+    const char *only = NULL;
+    const uint64_t n_seeds = 2;
+#endif
+    for (uint64_t seed = 1; seed <= n_seeds; seed++) {
+        CHECK(pumice_selftest(&params, only, seed, on_row, NULL, &n_rows, &n_wrong) == PUMICE_OK, "%s", pumice_error());
+        CHECK(n_rows > (only ? 10 : 60) && n_wrong == 0, "%zu rows, %zu wrong", n_rows, n_wrong);
     }
 }
 

@@ -1,5 +1,5 @@
 /* test_kernels: the rows of the kernel table on the software Vulkan driver (or PUMICE_TEST_DEVICE), with the validation layers
- * on where they are installed: all in the automatic variant, half of them in each of the others, the halves in turn (what
+ * on where they are installed: all in the automatic variant, a third of them in each of the others, the thirds in turn (what
  * takes the time is the driver's compiler); with a name, or with -a, all in all. Prints what fails; -v prints all rows.
  * -p N of 2 runs the variants with even (0) or odd (1) numbers, so that two processors can share them.
  * usage: test_kernels [-v] [-a | -p N] [part of a name [seed]] */
@@ -28,7 +28,7 @@ static void on_row(void *user, const struct pumice_selftest_row *row)
 int main(int argc, char **argv)
 {
     int arg = 1;
-    struct kernel_filter filter = {.stride = 2, .parts = 1};
+    struct kernel_filter filter = {.stride = 3, .parts = 1};
     struct backend *b = NULL;
     if (arg < argc && strcmp(argv[arg], "-v") == 0) verbose = true, arg++;
     if (arg < argc && strcmp(argv[arg], "-a") == 0) filter.stride = 1, arg++;

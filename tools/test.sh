@@ -26,7 +26,9 @@ if [ -n "$wanted" ]; then
 fi
 
 build() {
-    cmake --preset "$1" "-DPUMICE_WERROR=$werror" ||
+    shaders=
+    if [ "$1" != debug ]; then shaders=$root/build/debug/shaders; fi
+    cmake --preset "$1" "-DPUMICE_WERROR=$werror" "-DPUMICE_SHADERS=$shaders" ||
         die "CMake could not configure build/$1; see its message above (if the directory was moved or copied, remove build/$1 and run this again)"
     cmake --build --preset "$1" || die "the build in build/$1 failed; see the message above"
 }
