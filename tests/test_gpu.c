@@ -675,9 +675,16 @@ static void plant_dispatch(VkCommandBuffer b, uint32_t x, uint32_t y, uint32_t z
 {
     if (bound_pipeline != bad_pipeline || !bad_pipeline) real.CmdDispatch(b, x, y, z);
 }
+static size_t cache_bytes; /* what the last pipeline cache began with */
+static VkResult plant_cache(VkDevice d, const VkPipelineCacheCreateInfo *i, const VkAllocationCallbacks *a, VkPipelineCache *out)
+{
+    cache_bytes = i->initialDataSize;
+    return real.CreatePipelineCache(d, i, a, out);
+}
 static void hook_plant(struct device *d)
 {
     real = d->vk;
+    d->vk.CreatePipelineCache = plant_cache;
     d->vk.CreateShaderModule = plant_module;
     d->vk.CreateComputePipelines = plant_pipeline;
     d->vk.CmdBindPipeline = plant_bind;
@@ -724,6 +731,7 @@ static void test_first_use(void)
               info.warning);
         bad_pipeline = NULL;
         sync_ok(&r, 40);
+        CHECK(cache_bytes > 0, "run %d: what the check compiled is compiled again", run);
         copy_logits(&r, got);
         limit = rig_limit(r.engine->backend, GGUF_T_Q8_0, 40);
         rig_close(&r);

@@ -325,7 +325,7 @@ enum pumice_status gpu_backend_create(const struct backend_options *options, str
     TRY(device_open(options->device, options->validate ? VALIDATE_ON : default_validation, &g->device));
     TRY(queue_init(&g->device));
     TRY(memory_init(&g->memory, &g->device));
-    TRY(pipelines_init(&g->pipelines, &g->device));
+    pipelines_init(&g->pipelines, &g->device);
     (void)variant(&g->base, 0);
     log_line(PUMICE_LOG_INFO, "%s (%s), Vulkan %s, subgroup %u, kernels: %s, prefill: %s", g->device.physical.info.name,
              g->device.physical.info.driver, g->device.physical.info.api, g->device.physical.limits.subgroup_size,

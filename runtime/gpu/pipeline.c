@@ -62,13 +62,14 @@ static void cache_write(struct pipelines *ps)
     mem_free(file);
 }
 
-enum pumice_status pipelines_init(struct pipelines *ps, struct device *d)
+/* Not before the first pipeline: what the check and the tuning of a first use compiled, on back ends of their own, is in the file
+ * by then. */
+static enum pumice_status cache_open(struct pipelines *ps)
 {
     enum pumice_status st = PUMICE_OK;
+    struct device *d = ps->device;
     char *file = NULL;
     VkPipelineCacheCreateInfo info = {.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO};
-    memset(ps, 0, sizeof *ps);
-    ps->device = d;
     cache_read(ps, &file, &info.pInitialData, &info.initialDataSize);
     VkResult result = d->vk.CreatePipelineCache(d->handle, &info, NULL, &ps->cache);
     if (result < 0 && info.initialDataSize) { /* the driver may refuse what it wrote: start afresh */
@@ -80,6 +81,8 @@ enum pumice_status pipelines_init(struct pipelines *ps, struct device *d)
     mem_free(file);
     return st;
 }
+
+void pipelines_init(struct pipelines *ps, struct device *d) { *ps = (struct pipelines){.device = d}; }
 
 static void destroy(struct device *d, struct pipeline *p)
 {
@@ -110,6 +113,7 @@ static enum pumice_status create(struct pipelines *ps, const struct spirv_kernel
     enum pumice_status st = PUMICE_OK;
     struct device *d = ps->device;
     VkShaderModule module = VK_NULL_HANDLE;
+    if (!ps->cache) TRY(cache_open(ps));
     VkDescriptorSetLayoutBinding bindings[PIPELINE_MAX_BINDINGS];
     VkSpecializationMapEntry entries[PIPELINE_MAX_SPEC];
     for (uint32_t i = 0; i < p->n_bindings; i++)

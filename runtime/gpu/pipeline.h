@@ -29,7 +29,7 @@ struct pipelines {
     struct arena arena;
 };
 
-enum pumice_status pipelines_init(struct pipelines *ps, struct device *d);
+void pipelines_init(struct pipelines *ps, struct device *d);
 void pipelines_fini(struct pipelines *ps); /* writes the disk cache when pipelines were created */
 
 /* Whether the device has the lanes and the shared memory that the kernel takes as specialised. */
