@@ -149,14 +149,14 @@ fail:
 }
 
 /* What the driver need not check: lanes and shared memory of the kernel as specialised. */
-static enum pumice_status check_limits(const struct device *d, const struct spirv_kernel *kernel, const struct pipeline *p)
+static enum pumice_status check_limits(const struct device *d, const struct spirv_kernel *kernel, const uint32_t *spec, uint32_t n_spec)
 {
     const struct device_limits *l = &d->physical.limits;
     uint64_t shared = 0;
-    if (p->n_spec && p->spec[0] > l->max_lanes)
-        return err_set(PUMICE_UNSUPPORTED, "kernel %s takes %u lanes, %s has %u a workgroup; use --device cpu", kernel->name,
-                       p->spec[0], d->physical.info.name, l->max_lanes);
-    if (!shared_bytes_of(kernel->words, kernel->bytes / 4, p->spec, p->n_spec, &shared))
+    if (n_spec && spec[0] > l->max_lanes)
+        return err_set(PUMICE_UNSUPPORTED, "kernel %s takes %u lanes, %s has %u a workgroup; use --device cpu", kernel->name, spec[0],
+                       d->physical.info.name, l->max_lanes);
+    if (!shared_bytes_of(kernel->words, kernel->bytes / 4, spec, n_spec, &shared))
         log_line(PUMICE_LOG_WARN, "the shared memory of kernel %s is not known", kernel->name);
     if (shared > l->shared_bytes)
         return err_set(PUMICE_UNSUPPORTED, "kernel %s takes %llu bytes of shared memory, %s has %u; use --device cpu",
@@ -167,10 +167,7 @@ static enum pumice_status check_limits(const struct device *d, const struct spir
 bool pipeline_fits(const struct pipelines *ps, const char *kernel, const uint32_t *spec, uint32_t n_spec)
 {
     const struct spirv_kernel *code = find_kernel(kernel);
-    const struct device_limits *l = &ps->device->physical.limits;
-    uint64_t shared = 0;
-    return code && spec[0] <= l->max_lanes && shared_bytes_of(code->words, code->bytes / 4, spec, n_spec, &shared) &&
-           shared <= l->shared_bytes;
+    return code && check_limits(ps->device, code, spec, n_spec) == PUMICE_OK;
 }
 
 enum pumice_status pipeline_get(struct pipelines *ps, const char *kernel, uint32_t n_bindings, uint32_t push_bytes,
@@ -197,7 +194,7 @@ enum pumice_status pipeline_get_pinned(struct pipelines *ps, const char *kernel,
     p->push_bytes = push_bytes;
     p->subgroup = subgroup;
     memcpy(p->spec, spec, n_spec * 4);
-    enum pumice_status st = check_limits(ps->device, code, p);
+    enum pumice_status st = check_limits(ps->device, code, spec, n_spec);
     if (st == PUMICE_OK) st = create(ps, code, p);
     if (st != PUMICE_OK) {
         destroy(ps->device, p);
