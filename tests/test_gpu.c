@@ -289,20 +289,30 @@ static void test_save(void)
     for (enum pumice_kv type = 0; pumice_kv_name(type); type++) test_save_of(type);
 }
 
+static uint64_t device_bytes(const struct rig *r)
+{
+    struct pumice_engine_info info;
+    pumice_engine_get_info(r->engine, &info);
+    return info.device_bytes;
+}
+
+static void check_memory(const struct rig *r, uint64_t before)
+{
+    CHECK(device_bytes(r) == before, "device memory grew from %llu to %llu bytes", (unsigned long long)before,
+          (unsigned long long)device_bytes(r));
+}
+
 static void test_memory(void)
 {
     struct rig r;
-    struct pumice_engine_info first, last;
     REQUIRE(rig_open(&r, GGUF_T_Q8_0, gpu_name) == PUMICE_OK, "%s", pumice_error());
     sync_ok(&r, 20);
-    pumice_engine_get_info(r.engine, &first);
+    const uint64_t before = device_bytes(&r);
     for (size_t i = 0; i < 100; i++) {
         CHECK(pumice_session_rewind(r.session, i % 10) == PUMICE_OK, "%s", pumice_error());
         sync_ok(&r, 20 + i % 60);
     }
-    pumice_engine_get_info(r.engine, &last);
-    CHECK(first.device_bytes == last.device_bytes, "device memory grew from %llu to %llu bytes",
-          (unsigned long long)first.device_bytes, (unsigned long long)last.device_bytes);
+    check_memory(&r, before);
     rig_close(&r);
 }
 
@@ -331,13 +341,10 @@ static void test_deep(void)
             continue;
         }
         CHECK(pumice_session_restore(r[d].session, saved, bytes) == PUMICE_OK, "%s", pumice_error());
-        struct pumice_engine_info first, last; /* of 9 tokens, and of more: memory does not grow */
         CHECK(pumice_session_sync(r[d].session, tokens, PAST + 9, NULL) == PUMICE_OK, "%s", pumice_error());
-        pumice_engine_get_info(r[d].engine, &first);
+        const uint64_t before = device_bytes(&r[d]); /* of a plan of 9 tokens; one of more takes no more */
         CHECK(pumice_session_sync(r[d].session, tokens, N, NULL) == PUMICE_OK, "%s", pumice_error());
-        pumice_engine_get_info(r[d].engine, &last);
-        CHECK(first.device_bytes == last.device_bytes, "device memory grew from %llu to %llu bytes",
-              (unsigned long long)first.device_bytes, (unsigned long long)last.device_bytes);
+        check_memory(&r[d], before);
         memcpy(d == 1 ? got : want, pumice_session_logits(r[d].session), h.V * sizeof *got);
     }
     CHECK(nmse(got, want, h.V) < rig_limit(r[1].engine->backend, GGUF_T_F16, MORE), "after %d tokens: nmse %g", N, nmse(got, want, h.V));
@@ -724,6 +731,7 @@ static void test_first_use(void)
     device_hook = hook_plant;
     for (int run = 0; run < 2; run++) { /* the second reads what the first found */
         plant = run == 0;
+        cache_bytes = 0;
         bad_pipeline = NULL;
         REQUIRE(rig_start(&r, GGUF_T_Q8_0, true, &params, 256) == PUMICE_OK, "%s", pumice_error());
         pumice_engine_get_info(r.engine, &info);

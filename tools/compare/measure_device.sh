@@ -72,11 +72,7 @@ step 120 bench_depth_q8.md "$p" bench -m "$model" --device "$device" -p 0 -n $an
 step 60 perf.txt "$p" run -m "$model" --device "$device" --raw -p Hello -n 64 --temp 0 --perf --stats
 step 60 trace.txt "$p" run -m "$model" --device "$device" --raw -p Hello -n 16 --temp 0 --trace "$out/trace.json"
 step 240 selftest.txt "$p" selftest --device "$device" $only
-(
-    XDG_CACHE_HOME=$XDG_CACHE_HOME/untuned
-    export XDG_CACHE_HOME
-    step 60 bench_untuned.md "$p" bench -m "$model" --device "$device" -p $prompt -n $answer -r $rounds --no-tune
-    exit $failed
-) || failed=1
+step 60 bench_untuned.md env XDG_CACHE_HOME="$XDG_CACHE_HOME/untuned" \
+    "$p" bench -m "$model" --device "$device" -p $prompt -n $answer -r $rounds --no-tune
 [ -z "$made" ] || rm -f "$model"
 exit $failed
