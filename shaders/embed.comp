@@ -5,15 +5,30 @@
 #extension GL_GOOGLE_include_directive : require
 #define PUSH_EMBED 1
 #include "common.glsl"
-#include "weights.glsl"
-#if (defined(QUANTS) || defined(W_Q8_0)) && !defined(W_IQ4_NL) && !defined(W_IQ4_XS)
-#define SLICES_ROW
-#include "slices.glsl"
-#endif
 layout(constant_id = 3) const bool SLICED = false;
+#include "slices.glsl"
+#include "weights.glsl"
 
 layout(set = 0, binding = 1, std430) readonly buffer steps { uint step_words[]; };
 layout(set = 0, binding = 2, std430) buffer ys { float y[]; };
+
+#ifdef BITS
+void slice_load(uint row, uint b, uint k, out vec4 w[8])
+{
+    const uint slab = row / 32u * 32u * p.row_words, r = row % 32u;
+    block_head head = block_head(vec2(0.0), uvec4(0u));
+    vec2 s, m;
+    head_super(slab + r, b, k, head);
+    head_half(b, head);
+    head_pair(slab + r, b, k, head);
+    scales_apart(head, b, s, m);
+    for (uint j = 0u; j < 32u; j++) {
+        const uint word = W1(slab + (b * 32u + j) * SLICE_WORDS + slice_word(r));
+        const float q = float(int(word & slice_mask(r))) * slice_scale(r) + slice_offset(r);
+        w[j / 4u][j % 4u] = s[j / 16u] * (q - CENTRE) - m[j / 16u];
+    }
+}
+#endif
 
 void main()
 {
@@ -22,8 +37,8 @@ void main()
     if (b * 32u >= p.k || row >= p.n_rows) return;
     vec4 w[8];
     const uint k = (p.k + 31u) & ~31u;
-#ifdef DIGITS
-    if (SLICED) slice_load(row, p.row_words, b, k, w);
+#ifdef BITS
+    if (SLICED) slice_load(row, b, k, w);
     else
 #endif
         block_load(row_base(row, p.row_words), b, k, w);

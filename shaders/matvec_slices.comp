@@ -1,7 +1,7 @@
 // y_i[t, n] (+)= sum_k x[t, k] * W_i[n, k], for up to three matrices of one type and k, and COLS tokens at most; GATED: of the
 // first two, y_0 = silu(x W_0^T) * (x W_1^T). Decode and prefill on software drivers that load a word for all lanes at once.
 // W: sliced (slices.glsl), x, y f32 row-major, all by address. Called from op_matmul, op_norm_matmuls, op_norm_gate_up.
-// Numerics: f32 sums of digits times x over 16 weights, then scaled: s * sum(q x) - m * sum(x).
+// Numerics: f32 sums of quants times x over 16 weights, then scaled: s * sum(q x) - m * sum(x).
 // NORM_NEXT, of one matrix and token: when all of y_0 is there, normed = rms(y_0) * norm (formula in rms_norm.comp).
 // Mapping: a workgroup, eight lanes, owns a slab of 32 rows: a lane rows l, 8 + l, 16 + l, 24 + l. A word of weights and an x
 // are the same for all lanes: one load, which a processor can do as part of the instruction that uses it; `and`, conversion and
@@ -14,32 +14,36 @@
 #define PUSH_SLICES 1
 #define WEIGHTS_BDA 1
 #define ADDRESS slab_address
+#define SLICED true
 #include "common.glsl"
+#include "slices.glsl"
 
 uvec2 slab_address;
 #define WORD slab_word // of the eight rows from `base` on, each lane its own
 uint slab_word(uint base, uint w);
 #include "weights.glsl"
-#include "slices.glsl"
 
 layout(constant_id = 3) const uint COLS = 1;
 layout(constant_id = 4) const bool GATED = false;
 layout(constant_id = 5) const bool NORM_NEXT = false;
 
 const uint GROUPS = 4u; // of eight rows
+#ifdef PAIR_D
+const bool SUPER_D = false;
+#else
+const bool SUPER_D = true; // d, once a super-block: it then carries slice_scale
+#endif
 const uint SPAN = COLS == 1u ? 16u : 4u; // weights between two turns over the groups
 
 struct floats32 { float v[32]; };
 struct words32 { uint v[32]; };
-struct block0 { uint v[32u * WORDS0]; };
-struct block1 { uint v[32u * WORDS1]; };
+struct block { uint v[32u * SLICE_WORDS]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer x_rows { floats32 block[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer y_rows { float v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer norm_row { float v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer counter_word { uint n_done; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer slab_words { words32 word[]; };
-layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer plane0 { block0 block[]; };
-layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer plane1 { block1 block[]; };
+layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer slab_blocks { block at[]; };
 
 uvec2 address_plus(uvec2 a, uint bytes)
 {
@@ -49,12 +53,11 @@ uvec2 address_plus(uvec2 a, uint bytes)
 }
 
 uvec2 x_address[COLS];
-uvec2 plane1_address;
 float sums[GROUPS * COLS];
-uvec4 head[GROUPS];
-uint mine[8]; // all bits where the lane is that one
+block_head head[GROUPS];
+uint mine[8];  // all bits where the lane is that one
 float one;     // 1 in a way that the compiler cannot see: sums that are the same for all lanes it takes apart, with loads of their own
-float ratio[GROUPS]; // of the second digit, where it stands, to the first
+float lack[GROUPS]; // what a field lacks to a quant less CENTRE, where it stands
 
 uint slab_word(uint base, uint w)
 {
@@ -63,57 +66,45 @@ uint slab_word(uint base, uint w)
     return all;
 }
 
-// Digit d of weight j of block b in the eight rows of group r, at its place in the word.
-float digit(uint d, uint b, uint j, uint r)
+// Weight j of block b in the eight rows of group g, each at its place in a word.
+float field(uint g, uint b, uint j)
 {
-    const uint at = digit_word(d, j) + digit_half(d, 8u * r);
-    const uint word = d == 0u ? plane0(slab_address).block[b].v[at] : plane1(plane1_address).block[b].v[at];
-    return float(int(word & digit_mask(d, 8u * r + gl_LocalInvocationIndex)));
+    const uint row = 8u * g + gl_LocalInvocationIndex;
+    uint all = 0u;
+    [[unroll]] for (uint w = 0u; w < SLICE_WORDS; w++)
+        if (slice_holds(g, w))
+            all |= slab_blocks(slab_address).at[b].v[j * SLICE_WORDS + w] & (slice_word(row) == w ? slice_mask(row) : 0u);
+    return float(int(all));
 }
 
 float x_of(uint c, uint b, uint j) { return x_rows(x_address[c]).block[b].v[j]; }
 
-float offset_of(uint r)
-{
-    const float high = DIGITS > 1u ? DIGIT1 * digit_offset(1u, r) : 0.0;
-    return digit_offset(0u, r) + high;
-}
-
 void add_block(uint b)
 {
     vec2 s[GROUPS], m[GROUPS];
-    [[unroll]] for (uint r = 0u; r < GROUPS; r++) scales_of(head[r], b, s[r], m[r]);
+    [[unroll]] for (uint g = 0u; g < GROUPS; g++) scales_apart(head[g], b, s[g], m[g]);
     [[unroll]] for (uint h = 0u; h < 2u; h++) {
-        float part[GROUPS * DIGITS * COLS];
+        float part[GROUPS * COLS];
         vec4 x_sum[COLS];
-        [[unroll]] for (uint i = 0u; i < GROUPS * DIGITS * COLS; i++) part[i] = 0.0;
+        [[unroll]] for (uint i = 0u; i < GROUPS * COLS; i++) part[i] = 0.0;
         [[unroll]] for (uint c = 0u; c < COLS; c++) x_sum[c] = vec4(0.0);
         [[unroll]] for (uint turn = 0u; turn < 16u / SPAN; turn++) {
             const uint j0 = 16u * h + turn * SPAN;
             [[unroll]] for (uint c = 0u; c < COLS; c++)
                 [[unroll]] for (uint i = 0u; i < SPAN; i++) x_sum[c][i % 4u] = fma(x_of(c, b, j0 + i), one, x_sum[c][i % 4u]);
-            [[unroll]] for (uint r = 0u; r < GROUPS; r++)
+            [[unroll]] for (uint g = 0u; g < GROUPS; g++)
                 [[unroll]] for (uint i = 0u; i < SPAN; i++) {
-                    const uint j = j0 + i;
-                    if (COLS == 1u) {
-                        [[unroll]] for (uint d = 0u; d < DIGITS; d++)
-                            part[r * DIGITS + d] = fma(digit(d, b, j, r), x_of(0u, b, j), part[r * DIGITS + d]);
-                    } else {
-                        float q = digit(0u, b, j, r);
-                        if (DIGITS > 1u) q = fma(digit(1u, b, j, r), ratio[r], q);
-                        [[unroll]] for (uint c = 0u; c < COLS; c++)
-                            part[r * COLS + c] = fma(q, x_of(c, b, j), part[r * COLS + c]);
-                    }
+                    const float q = field(g, b, j0 + i);
+                    [[unroll]] for (uint c = 0u; c < COLS; c++)
+                        part[g * COLS + c] = fma(q, x_of(c, b, j0 + i), part[g * COLS + c]);
                 }
         }
-        [[unroll]] for (uint r = 0u; r < GROUPS; r++) {
-            const uint row = 8u * r + gl_LocalInvocationIndex;
-            const float scale = s[r][h] * digit_scale(0u, row), less = m[r][h] - s[r][h] * offset_of(row);
+        [[unroll]] for (uint g = 0u; g < GROUPS; g++) {
+            const float scale = s[g][h] * (SUPER_D ? 1.0 : slice_scale(8u * g + gl_LocalInvocationIndex));
+            const float less = fma(scale, lack[g], m[g][h]);
             [[unroll]] for (uint c = 0u; c < COLS; c++) {
                 const float x_all = (x_sum[c].x + x_sum[c].y) + (x_sum[c].z + x_sum[c].w);
-                float all = part[COLS == 1u ? r * DIGITS : r * COLS + c];
-                if (COLS == 1u && DIGITS > 1u) all = fma(part[r * DIGITS + 1u], ratio[r], all);
-                sums[r * COLS + c] = fma(scale, all, fma(-less, x_all, sums[r * COLS + c]));
+                sums[g * COLS + c] = fma(scale, part[g * COLS + c], fma(-less, x_all, sums[g * COLS + c]));
             }
         }
     }
@@ -130,16 +121,22 @@ void multiply(uint i, uint slab, uint col0)
 {
     const uint k = p.k;
     slab_address = address_plus(p.weights[i], slab * 128u * p.row_words);
-    plane1_address = address_plus(slab_address, 128u * PLANE1(k));
     [[unroll]] for (uint c = 0u; c < COLS; c++)
         x_address[c] = address_plus(p.x, min(col0 + c, p.T - 1u) * k * 4u);
     [[unroll]] for (uint r = 0u; r < GROUPS * COLS; r++) sums[r] = 0.0;
     const uint n = k / 32u;
     for (uint b = 0u; b < n; b++) {
-        if (b % 8u == 0u)
-            [[unroll]] for (uint r = 0u; r < GROUPS; r++) head_super(8u * r, b, k, head[r]);
+        if (b % 4u == 0u) {
+            if (b % 8u == 0u)
+                [[unroll]] for (uint g = 0u; g < GROUPS; g++) {
+                    head_super(8u * g, b, k, head[g]);
+                    if (SUPER_D) head[g].d.x *= slice_scale(8u * g + gl_LocalInvocationIndex);
+                }
+            else
+                [[unroll]] for (uint g = 0u; g < GROUPS; g++) head_half(b, head[g]);
+        }
         if (b % PAIR == 0u)
-            [[unroll]] for (uint r = 0u; r < GROUPS; r++) head_pair(8u * r, b, k, head[r]);
+            [[unroll]] for (uint g = 0u; g < GROUPS; g++) head_pair(8u * g, b, k, head[g]);
         add_block(b);
     }
 }
@@ -168,11 +165,12 @@ void main()
     if (!GATED)
         for (; i < 2u && slab >= slabs_of(i); i++) slab -= slabs_of(i);
     if (slab >= slabs_of(i)) return;
-    one = digit_scale(0u, gl_LocalInvocationIndex) * float(1u << digit_shift(0u, gl_LocalInvocationIndex));
+    one = slice_scale(gl_LocalInvocationIndex) * float(1u << slice_shift(gl_LocalInvocationIndex));
     [[unroll]] for (uint l = 0u; l < 8u; l++) mine[l] = l == gl_LocalInvocationIndex ? 0xffffffffu : 0u;
-    [[unroll]] for (uint r = 0u; r < GROUPS; r++) {
-        const uint row = 8u * r + gl_LocalInvocationIndex;
-        ratio[r] = DIGIT1 * digit_scale(1u, row) / digit_scale(0u, row);
+    [[unroll]] for (uint g = 0u; g < GROUPS; g++) {
+        const uint row = 8u * g + gl_LocalInvocationIndex;
+        head[g] = block_head(vec2(0.0), uvec4(0u));
+        lack[g] = (CENTRE - slice_offset(row)) / slice_scale(row);
     }
     float gate[GROUPS * COLS];
     for (uint turn = 0u; turn < (GATED ? 2u : 1u); turn++) {

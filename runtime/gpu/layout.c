@@ -27,7 +27,8 @@ const char *layout_suffix(uint32_t type)
     }
 }
 
-uint64_t layout_row_words(uint32_t type, uint64_t k)
+/* Words of a row of k weights that is not sliced. */
+static uint64_t plain_words(uint32_t type, uint64_t k)
 {
     const uint64_t padded = (k + 31) / 32 * 32, halves = (padded / 32 + 1) / 2, supers = padded / QUANT_K;
     uint64_t words = 0;
@@ -52,36 +53,47 @@ uint64_t layout_row_words(uint32_t type, uint64_t k)
     return (words + 3) / 4 * 4;
 }
 
-/* A plane of quants: words at .. at + words - 1 of a row, in fields of `bits`. */
-struct plane {
-    uint64_t at, words;
-    uint32_t bits;
+/* How a type's quants are stored plainly, `low` bits of each in one plane and `high` bits in another; and, sliced, how many bits of
+ * how many words each has: see slices.glsl. */
+struct slicing {
+    uint8_t low, high, field, words;
 };
 
-/* The planes of a type that layout_slices, quants of 8 bits as two fields; returns how many. */
-static size_t planes_of(uint32_t type, uint64_t k, struct plane planes[2])
+static const struct slicing *slicing_of(uint32_t type)
 {
-    const struct plane nibbles = {0, k / 8, 4}, pairs = {0, k / 16, 2};
-    planes[0] = nibbles;
+    static const struct slicing pairs = {2, 0, 2, 2}, three = {2, 1, 4, 4}, nibbles = {4, 0, 4, 4}, five = {4, 1, 5, 6},
+                                six = {4, 2, 6, 7}, bytes = {8, 0, 8, 8};
     switch (type) {
+    case GGUF_T_Q2_K: return &pairs;
+    case GGUF_T_Q3_K: return &three;
     case GGUF_T_Q4_0:
     case GGUF_T_Q4_1:
-    case GGUF_T_Q4_K: return 1;
-    case GGUF_T_Q8_0: planes[0].words = k / 4; return 1;
+    case GGUF_T_Q4_K: return &nibbles;
     case GGUF_T_Q5_0:
     case GGUF_T_Q5_1:
-    case GGUF_T_Q5_K: planes[1] = (struct plane){k / 8, k / 32, 1}; return 2;
-    case GGUF_T_Q6_K: planes[1] = (struct plane){k / 8, k / 16, 2}; return 2;
-    case GGUF_T_Q2_K: planes[0] = pairs; return 1;
-    case GGUF_T_Q3_K: planes[0] = pairs; planes[1] = (struct plane){k / 16, k / 32, 1}; return 2;
-    default: return 0;
+    case GGUF_T_Q5_K: return &five;
+    case GGUF_T_Q6_K: return &six;
+    case GGUF_T_Q8_0: return &bytes;
+    default: return NULL;
     }
 }
 
-bool layout_slices(uint32_t type)
+bool layout_slices(uint32_t type) { return slicing_of(type) != NULL; }
+
+/* Words of quants a row has: plain, sliced. */
+static uint64_t plain_quants(const struct slicing *s, uint64_t k) { return k / 32 * (s->low + s->high); }
+static uint64_t sliced_quants(const struct slicing *s, uint64_t k) { return k / 32 * s->words; }
+
+uint64_t layout_row_words(uint32_t type, struct layout layout, uint64_t k)
 {
-    struct plane planes[2];
-    return planes_of(type, QUANT_K, planes) > 0;
+    const struct slicing *s = layout.sliced ? slicing_of(type) : NULL;
+    const uint64_t plain = plain_words(type, k);
+    return s ? (plain - plain_quants(s, k) + sliced_quants(s, k) + 3) / 4 * 4 : plain;
+}
+
+uint64_t layout_scratch_words(uint32_t type, struct layout layout, uint64_t k)
+{
+    return plain_words(type, k) * (layout.sliced ? LAYOUT_SLAB_ROWS : 1);
 }
 
 /* 32 nibbles q[i] into 4 words: byte i of word w = weight 8w+i low, 8w+4+i high. */
@@ -279,48 +291,76 @@ static void pack_row(uint32_t type, const void *row, uint64_t k, uint32_t *w)
     }
 }
 
-/* Swaps fields and rows of squares of 32 / bits words, then orders: word f * bits + h has field f of rows h * 32 / bits on. */
-static void transpose(uint32_t *w, uint32_t bits)
+/* The fields of `bits` of a block of 32 weights in a plain plane, into q from bit `shift` on: byte c of word i has those of
+ * weights 4j + c for 8 / bits neighbouring j. */
+static inline void add_fields(const uint32_t *words, uint32_t bits, uint32_t shift, uint8_t q[32])
 {
-    const uint32_t side = 32 / bits;
-    uint32_t out[32];
-    for (uint32_t j = side / 2; j; j /= 2) {
-        uint32_t low = 0; /* fields whose number has bit j clear */
-        for (uint32_t f = 0; f < side; f++)
-            if (!(f & j)) low |= ((1u << bits) - 1) << (bits * f);
-        for (uint32_t i = 0; i < 32; i++) {
-            if (i & j) continue;
-            const uint32_t swap = (w[i] >> (bits * j) ^ w[i + j]) & low;
-            w[i + j] ^= swap;
-            w[i] ^= swap << (bits * j);
-        }
-    }
-    for (uint32_t h = 0; h < bits; h++)
-        for (uint32_t f = 0; f < side; f++) out[f * bits + h] = w[h * side + f];
-    memcpy(w, out, sizeof out);
+    for (uint32_t i = 0; i < 32; i++)
+        q[i] |= (uint8_t)((words[i * bits / 32] >> (8 * (i % 4) + bits * (i / 4 % (8 / bits))) & ((1u << bits) - 1)) << shift);
 }
 
-/* Of a slab whose rows are interleaved. */
-static void slice(uint32_t type, uint64_t k, uint32_t *slab)
+/* The quants of block b of a plain row. */
+static void quants_of(const struct slicing *s, const uint32_t *row, uint64_t k, uint64_t b, uint8_t q[32])
 {
-    struct plane planes[2];
-    const size_t n = planes_of(type, k, planes);
-    for (size_t p = 0; p < n; p++)
-        for (uint64_t w = planes[p].at; w < planes[p].at + planes[p].words; w++) {
-            uint32_t *words = slab + w * LAYOUT_SLAB_ROWS;
-            if (type == GGUF_T_Q8_0) /* counted from -128, so that both fields are unsigned */
-                for (int i = 0; i < LAYOUT_SLAB_ROWS; i++) words[i] ^= 0x80808080u;
-            transpose(words, planes[p].bits);
-            for (int i = 0; i < LAYOUT_SLAB_ROWS; i++) words[i] ^= 0x80000000u; /* why: slices.glsl */
+    const uint32_t *low = row + b * s->low, *high = row + k / 32 * s->low + b * s->high;
+    memset(q, 0, 32);
+    if (s->low == 8) add_fields(low, 8, 0, q); /* by cases, so that the compiler sees constants */
+    else if (s->low == 4) add_fields(low, 4, 0, q);
+    else add_fields(low, 2, 0, q);
+    if (s->high == 2) add_fields(high, 2, 4, q);
+    else if (s->high == 1 && s->low == 4) add_fields(high, 1, 4, q);
+    else if (s->high == 1) add_fields(high, 1, 2, q);
+    for (int i = 0; i < 32 && s->low == 8; i++) q[i] ^= 0x80; /* counted from -128 */
+}
+
+/* The word and the bit where the field of row r of a slab begins: slice_place of slices.glsl. */
+static void place_of(const struct slicing *s, uint32_t r, uint32_t *word, uint32_t *shift)
+{
+    const uint32_t g = r / 8, l = r % 8, own = 32u / s->field;
+    *word = r / own, *shift = r % own;
+    if (s->field == 5 || s->field == 6) {
+        *word = g, *shift = l;
+        if (l >= own && s->field == 5) *word = 4 + g / 3, *shift = g % 3 * 2 + l - own;
+        else if (l >= own && g < 3) *word = 4 + g, *shift = l - own;
+        else if (l >= own) *word = 4 + (l - own) / 2, *shift = 3 + (l - own) % 2;
+    }
+    *shift *= s->field;
+}
+
+/* A slab, sliced, of n <= 32 rows; the missing ones are zeros. */
+static void pack_slab(uint32_t type, const uint8_t *rows, uint64_t n, uint64_t k, uint32_t *slab, uint32_t *scratch)
+{
+    enum { ROWS = LAYOUT_SLAB_ROWS, MAX_WORDS = 8 };
+    const struct layout layout = {ROWS, 1, .sliced = true};
+    const struct slicing *s = slicing_of(type);
+    const uint64_t plain = plain_words(type, k), quants = plain_quants(s, k), row_bytes = quant_row_bytes(type, k);
+    memset(scratch, 0, (size_t)(ROWS * plain * 4));
+    for (uint64_t r = 0; r < n; r++) pack_row(type, rows + r * row_bytes, k, scratch + r * plain);
+    for (uint64_t b = 0; b < k / 32; b++) {
+        uint32_t words[MAX_WORDS][32] = {{0}}; /* [word][weight] */
+        for (uint32_t r = 0; r < ROWS; r++) {
+            uint32_t word, shift;
+            uint8_t q[32];
+            place_of(s, r, &word, &shift);
+            quants_of(s, scratch + r * plain, k, b, q);
+            for (int j = 0; j < 32; j++) words[word][j] |= (uint32_t)q[j] << shift;
         }
+        for (int j = 0; j < 32; j++)
+            for (uint32_t w = 0; w < s->words; w++) *slab++ = words[w][j] ^ 0x80000000u; /* why: slices.glsl */
+    }
+    const uint64_t rest = layout_row_words(type, layout, k) - sliced_quants(s, k);
+    for (uint64_t w = 0; w < rest; w++)
+        for (uint64_t r = 0; r < ROWS; r++) *slab++ = quants + w < plain ? scratch[r * plain + quants + w] : 0;
 }
 
 void layout_pack(uint32_t type, struct layout layout, const void *rows, uint64_t n, uint64_t k, uint32_t *dst,
                  uint32_t *scratch)
 {
-    const uint64_t words = layout_row_words(type, k), row_bytes = quant_row_bytes(type, k);
+    const uint64_t words = layout_row_words(type, layout, k), row_bytes = quant_row_bytes(type, k);
     const uint64_t n_padded = (n + layout.rows - 1) / layout.rows * layout.rows;
-    for (uint64_t r = 0; r < n_padded; r++) {
+    for (uint64_t r = 0; r < n && layout.sliced; r += layout.rows)
+        pack_slab(type, (const uint8_t *)rows + r * row_bytes, MIN(n - r, layout.rows), k, dst + r * words, scratch);
+    for (uint64_t r = 0; r < n_padded && !layout.sliced; r++) {
         memset(scratch, 0, (size_t)words * 4);
         if (r < n) pack_row(type, (const uint8_t *)rows + r * row_bytes, k, scratch);
         if (layout.rows == 1) { /* dst may be memory that is slow to read and wants to be written in a row */
@@ -330,6 +370,5 @@ void layout_pack(uint32_t type, struct layout layout, const void *rows, uint64_t
         uint32_t *group = dst + r / layout.rows * layout.rows * words + r % layout.rows * layout.vec;
         for (uint64_t w = 0; w < words; w += layout.vec)
             memcpy(group + w * layout.rows, scratch + w, layout.vec * 4);
-        if (layout.sliced && r % layout.rows == layout.rows - 1) slice(type, k, dst + (r - r % layout.rows) * words);
     }
 }

@@ -5,9 +5,9 @@
  * describes the planes. Rows are interleaved in groups of `rows`, `vec` words at a time, for drivers where a lane owns
  * a row; rows = 1 is row-major. This is the seam for layouts per device class.
  *
- * Sliced: groups of 32 rows (a slab), vec = 1, and the 32 words that the slab's rows have at one place of a plane of quants are
- * transposed: all rows' bits of one weight lie together, so that one word, the same for all lanes, feeds many rows
- * (shaders/include/slices.glsl describes it and reads it). */
+ * Sliced: groups of 32 rows (a slab), vec = 1, and in the place of the planes of quants all rows' bits of one weight lie together, so
+ * that one word, the same for all lanes, feeds many rows (shaders/include/slices.glsl describes it and reads it). Rows of some types
+ * are longer so. */
 #ifndef PUMICE_LAYOUT_H
 #define PUMICE_LAYOUT_H
 
@@ -24,8 +24,10 @@ bool layout_supports(uint32_t type);
 const char *layout_suffix(uint32_t type); /* "q4_k": of kernel names; NULL if unsupported */
 bool layout_slices(uint32_t type); /* whether there is a sliced form: quants that are numbers, not places in a table */
 /* Words of a packed row of k weights, a multiple of 4; k is rounded up to 32 (zeros) for F32, F16, BF16. */
-uint64_t layout_row_words(uint32_t type, uint64_t k);
-/* Packs n rows of GGUF bytes into dst: n rounded up to layout.rows, the missing ones zero. scratch: row_words words. */
+uint64_t layout_row_words(uint32_t type, struct layout layout, uint64_t k);
+/* Words that layout_pack wants as scratch. */
+uint64_t layout_scratch_words(uint32_t type, struct layout layout, uint64_t k);
+/* Packs n rows of GGUF bytes into dst: n rounded up to layout.rows, the missing ones zero. */
 void layout_pack(uint32_t type, struct layout layout, const void *rows, uint64_t n, uint64_t k, uint32_t *dst,
                  uint32_t *scratch);
 

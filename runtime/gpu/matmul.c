@@ -245,7 +245,7 @@ static enum pumice_status part_record(struct gpu_backend *g, struct recorder *r,
     spec[1] = part->layout.rows;
     spec[2] = part->layout.vec;
     const uint32_t n_groups = groups(part->n, s.rows), groups_x = MIN(n_groups, MIN(l->max_groups_x, 65535u));
-    const struct matmul_push push = {.rows = part->n, .k = k, .row_words = (uint32_t)layout_row_words(op->w->type, k),
+    const struct matmul_push push = {.rows = part->n, .k = k, .row_words = (uint32_t)layout_row_words(op->w->type, part->layout, k),
                                      .x_at = plain ? op->x_row * k : rounded->scale_at, .y_at = part->row0, .n = op->w->n, .T = op->T,
                                      .groups_x = groups_x, .add = op->add, .address_lo = (uint32_t)address,
                                      .address_hi = (uint32_t)(address >> 32), .x_words = rounded->words, .x_tokens = op->T};

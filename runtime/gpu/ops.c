@@ -14,7 +14,7 @@ static enum pumice_status embed(struct gpu_backend *g, struct recorder *r, const
     for (uint32_t i = 0; i < op->w->n_parts; i++) {
         const struct weight_part *part = &op->w->parts[i];
         const struct embed_push push = {.row0 = part->row0, .n_rows = part->n, .k = op->w->k,
-                                        .row_words = (uint32_t)layout_row_words(op->w->type, op->w->k)};
+                                        .row_words = (uint32_t)layout_row_words(op->w->type, part->layout, op->w->k)};
         const uint32_t spec[] = {lanes, part->layout.rows, part->layout.vec, part->layout.sliced};
         struct dispatch d = {.bindings = {in(part->buf), in(op->step), out(op->y)}, .push = &push,
                              .groups = {groups(op->w->k, 32ull * lanes), op->T, 1}};

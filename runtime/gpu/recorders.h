@@ -37,7 +37,7 @@ static inline struct matmul_push matmul_push_of(const struct gpu_backend *g, con
                                                 const struct weight_part *part)
 {
     const VkDeviceAddress address = address_of(g, part->buf);
-    return (struct matmul_push){.rows = part->n, .k = w->k, .row_words = (uint32_t)layout_row_words(w->type, w->k),
+    return (struct matmul_push){.rows = part->n, .k = w->k, .row_words = (uint32_t)layout_row_words(w->type, part->layout, w->k),
                                 .x_at = op->x_row * w->k, .y_at = part->row0, .n = w->n, .T = op->T, .add = op->add,
                                 .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32), .eps = op->eps};
 }

@@ -27,17 +27,18 @@ static void pack_run(void *user)
 /* Packs n rows into dst, sharing row groups among threads; falls back to fewer threads when one cannot start. */
 static enum pumice_status pack(uint32_t type, struct layout layout, const uint8_t *rows, uint64_t n, uint64_t k, uint32_t *dst)
 {
-    const uint64_t words = layout_row_words(type, k), row_bytes = quant_row_bytes(type, k);
+    const uint64_t words = layout_row_words(type, layout, k), row_bytes = quant_row_bytes(type, k);
+    const uint64_t scratch_words = layout_scratch_words(type, layout, k);
     uint64_t n_threads = MIN((uint64_t)platform_cpu_count(), (uint64_t)WEIGHT_MAX_THREADS);
     n_threads = MAX(1u, MIN(n_threads, n * words * 4 / WEIGHT_MIN_BYTES_A_THREAD));
     const uint64_t each = ((n + n_threads - 1) / n_threads + layout.rows - 1) / layout.rows * layout.rows;
     struct platform_thread *threads[WEIGHT_MAX_THREADS] = {0};
     struct pack_job jobs[WEIGHT_MAX_THREADS];
-    uint32_t *scratch = mem_alloc((size_t)(n_threads * words * 4));
-    if (!scratch) return err_memory("packing weights", n_threads * words * 4);
+    uint32_t *scratch = mem_alloc((size_t)(n_threads * scratch_words * 4));
+    if (!scratch) return err_memory("packing weights", n_threads * scratch_words * 4);
     for (uint64_t t = 0, row = 0; t < n_threads && row < n; t++, row += each) {
         jobs[t] = (struct pack_job){.type = type, .layout = layout, .rows = rows + row * row_bytes, .n = MIN(each, n - row),
-                                    .k = k, .dst = dst + row * words, .scratch = scratch + t * words};
+                                    .k = k, .dst = dst + row * words, .scratch = scratch + t * scratch_words};
         const bool last = row + each >= n;
         if (last || platform_thread_create(pack_run, &jobs[t], &threads[t]) != PUMICE_OK) pack_run(&jobs[t]);
     }
@@ -59,7 +60,7 @@ static uint64_t rows_a_part(const struct gpu_backend *g, struct layout layout, u
 static enum pumice_status part_fill(struct gpu_backend *g, const struct weight_source *src, const struct weight_part *part)
 {
     enum pumice_status st = PUMICE_OK;
-    const uint64_t words = layout_row_words(src->type, src->k), row_bytes = quant_row_bytes(src->type, src->k);
+    const uint64_t words = layout_row_words(src->type, part->layout, src->k), row_bytes = quant_row_bytes(src->type, src->k);
     uint64_t chunk = g->memory.stage_bytes / (words * 4) / part->layout.rows * part->layout.rows;
     if (chunk == 0)
         return err_set(PUMICE_UNSUPPORTED, "tensor %s: rows of %u weights are too long for staging", src->name, src->k);
@@ -96,9 +97,10 @@ static struct layout layout_of(const struct gpu_backend *g, uint32_t type)
 
 uint64_t gpu_weight_bytes(const struct gpu_backend *g, const struct weight_source *src)
 {
-    const uint64_t rows = layout_of(g, src->type).rows;
+    const struct layout layout = layout_of(g, src->type);
+    const uint64_t rows = (src->n + layout.rows - 1) / layout.rows * layout.rows;
     const uint64_t bytes = src->vector                   ? (uint64_t)src->k * 4
-                           : layout_supports(src->type) ? (src->n + rows - 1) / rows * rows * layout_row_words(src->type, src->k) * 4
+                           : layout_supports(src->type) ? rows * layout_row_words(src->type, layout, src->k) * 4
                                                         : 0;
     return (bytes + MEMORY_ALIGN - 1) / MEMORY_ALIGN * MEMORY_ALIGN;
 }
@@ -110,8 +112,8 @@ enum pumice_status gpu_weight_create(struct gpu_backend *g, const struct weight_
     if (!layout_supports(src->type))
         return err_set(PUMICE_UNSUPPORTED, "tensor %s: type %s has no Vulkan kernels; use --device cpu or another file",
                        src->name, gguf_type(src->type) ? gguf_type(src->type)->name : "?");
-    const uint64_t words = layout_row_words(src->type, src->k);
     const struct layout layout = layout_of(g, src->type);
+    const uint64_t words = layout_row_words(src->type, layout, src->k);
     const uint64_t each = rows_a_part(g, layout, words);
     *out = (struct weight){.n = src->n, .k = src->k, .type = src->type, .name = src->name,
                            .n_parts = (uint32_t)((src->n + each - 1) / each)};

@@ -1,111 +1,54 @@
-// Sliced weights (runtime/gpu/layout.h): the bits of one weight in eight neighbouring rows or more lie in one word.
+// Sliced weights (runtime/gpu/layout.h): the bits of one weight in many neighbouring rows lie in one word.
 //
-// A quant is a sum of digits, each in a plane of fields of BITS: the low four (two) bits, then the high ones; of Q8_0, counted
-// from -128, the halves of the byte. Rows come in slabs of 32. The 32 words that a slab has at one place of a plane are ordered
-// by weight, then rows: `digit_word` says where the words of weight j of a block begin; a word holds 32 / BITS rows, the first
-// in its lowest bits. Scales and the rest of a row's words are interleaved: word w of a slab's row r is at 32 w + r.
+// Rows come in slabs of 32. A block of 32 weights begins with SLICE_WORDS words of its first weight, then those of the second,
+// and so on; each row's quant is a field of BITS in one of them, `slice_word` from bit `slice_shift` on. Fields do not cross
+// words: eight rows, a vector on a processor, are an `and` of one word, or of two (three of Q6_K) with `or`, and one conversion.
+// That is why rows of five and six bits take a bit more than in a file, and three bits four. Scales and the rest of a row's words
+// are interleaved: word w of a slab's row r is at 32 w + r.
 //
-// Bit 31 of every word of a plane is flipped: the field in the top bits, taken where it stands and converted as a signed
-// number, is then the digit less 2^(BITS - 1), and the others' are digits; so one `and` and one signed conversion take a field
-// out on processors that have no unsigned one. digit_offset says what is missing.
+// Bit 31 of every word is flipped: the field in the top bits, taken where it stands and converted as a signed number, is then the
+// quant less 2^(BITS - 1), and the others' are quants; so that processors need no unsigned conversion. slice_offset says what is
+// missing. Quants of Q8_0 count from -128.
 //
-// Include after weights.glsl, which reads the scales (head_pair, head_super, scales_of), with ROWS = 32 and VEC = 1.
-
-// Digits of a quant; bits of each; words a row of k weights before the plane of the second; its weight in the sum.
+// Include before weights.glsl, which reads the scales, with SLICED, ROWS = 32 and VEC = 1.
 #if defined(W_Q2_K)
-#define DIGITS 1u
-#define BITS0 2u
-#define BITS1 2u
-#elif defined(W_Q3_K)
-#define DIGITS 2u
-#define BITS0 2u
-#define BITS1 1u
-#elif defined(W_Q4_0) || defined(W_Q4_1) || defined(W_Q4_K)
-#define DIGITS 1u
-#define BITS0 4u
-#define BITS1 4u
+#define BITS 2u
+#define SLICE_WORDS 2u
+#elif defined(W_Q3_K) || defined(W_Q4_0) || defined(W_Q4_1) || defined(W_Q4_K)
+#define BITS 4u
+#define SLICE_WORDS 4u
 #elif defined(W_Q5_0) || defined(W_Q5_1) || defined(W_Q5_K)
-#define DIGITS 2u
-#define BITS0 4u
-#define BITS1 1u
+#define BITS 5u
+#define SLICE_WORDS 6u
 #elif defined(W_Q6_K)
-#define DIGITS 2u
-#define BITS0 4u
-#define BITS1 2u
+#define BITS 6u
+#define SLICE_WORDS 7u
 #elif defined(W_Q8_0)
-#define DIGITS 2u
-#define BITS0 4u
-#define BITS1 4u
-#endif
-#ifdef W_Q8_0 // words a block of 32 weights in the plane of each digit: here one plane for both
-#define WORDS0 8u
-#define WORDS1 8u
-#define PLANE1(k) 0u
-#else
-#define WORDS0 BITS0
-#define WORDS1 BITS1
-#define PLANE1(k) ((k) * BITS0 / 32u)
-#endif
-const float DIGIT1 = float(1u << BITS0);
-uint digit_bits(uint d) { return d == 0u ? BITS0 : BITS1; }
-
-// Where, in the 32 * WORDS words of a slab's block, those of weight j begin.
-uint digit_word(uint d, uint j)
-{
-#ifdef W_Q8_0
-    return j / 4u * 32u + (2u * (j % 4u) + d) * 4u;
-#else
-    const uint bits = digit_bits(d);
-    if (bits == 4u) return j / 8u * 32u + (2u * (j % 4u) + j / 4u % 2u) * 4u;
-    if (bits == 2u) return j / 16u * 32u + (4u * (j % 4u) + j % 16u / 4u) * 2u;
-    return 8u * (j % 4u) + j / 4u;
-#endif
-}
-// Row r of the slab: which of the weight's words it is in, and at which bit.
-uint digit_half(uint d, uint r) { return r * digit_bits(d) / 32u; }
-uint digit_shift(uint d, uint r) { return r * digit_bits(d) % 32u; }
-// The field, and 2^-shift; what its signed value lacks.
-uint digit_mask(uint d, uint r) { return ((1u << digit_bits(d)) - 1u) << digit_shift(d, r); }
-float digit_scale(uint d, uint r) { return uintBitsToFloat((127u - digit_shift(d, r)) << 23); }
-float digit_offset(uint d, uint r)
-{
-    return digit_shift(d, r) + digit_bits(d) == 32u ? float(1u << (digit_bits(d) - 1u)) : 0.0;
-}
-
-#ifdef W_Q8_0 // quants count from -128
-void head_super(uint base, uint b, uint k, inout uvec4 head) {}
-void head_pair(uint base, uint b, uint k, inout uvec4 head)
-{
-    head.x = WORD(base, k / 4u + b / 2u);
-}
-void scales_of(uvec4 head, uint b, out vec2 s, out vec2 m)
-{
-    s = vec2(half_of(head.x, b));
-    m = 128.0 * s;
-}
+#define BITS 8u
+#define SLICE_WORDS 8u
 #endif
 
-#ifdef SLICES_ROW // block_load of one row by one lane
-// Digit d of weight j of block b in row `row`; base: of the row's slab.
-float slice_digit(uint d, uint base, uint row, uint b, uint j, uint k)
+#ifdef BITS
+// Of eight rows, fields of five bits have the first six in the group's own word, of six bits the first five; the other rows' fill
+// the words behind the four groups' own. As in layout.c.
+uvec2 slice_place(uint r) // word, field
 {
-    const uint plane = d == 0u ? b * WORDS0 : PLANE1(k) + b * WORDS1;
-    const uint word = W1(base + plane * 32u + digit_word(d, j) + digit_half(d, row));
-    return float(int(word & digit_mask(d, row))) * digit_scale(d, row) + digit_offset(d, row);
+    const uint g = r / 8u, l = r % 8u, own = 32u / BITS, rest = l - own;
+    if (BITS != 5u && BITS != 6u) return uvec2(r / own, r % own);
+    if (l < own) return uvec2(g, l);
+    if (BITS == 5u) return uvec2(4u + g / 3u, g % 3u * 2u + rest);
+    return g < 3u ? uvec2(4u + g, rest) : uvec2(4u + rest / 2u, 3u + rest % 2u);
 }
-
-void slice_load(uint row, uint row_words, uint b, uint k, out vec4 w[8])
+uint slice_word(uint r) { return slice_place(r).x; }
+uint slice_shift(uint r) { return slice_place(r).y * BITS; }
+// Whether a row of group g, eight rows, is in word w.
+bool slice_holds(uint g, uint w)
 {
-    const uint base = row / 32u * 32u * row_words, r = row % 32u;
-    vec2 s, m;
-    uvec4 head = uvec4(0u);
-    head_super(base + r, b, k, head);
-    head_pair(base + r, b, k, head);
-    scales_of(head, b, s, m);
-    for (uint j = 0u; j < 32u; j++) {
-        float q = slice_digit(0u, base, r, b, j, k);
-        if (DIGITS > 1u) q += DIGIT1 * slice_digit(1u, base, r, b, j, k);
-        w[j / 4u][j % 4u] = s[j / 16u] * q - m[j / 16u];
-    }
+    if (BITS == 5u) return w == g || w == 4u + g / 3u;
+    if (BITS == 6u) return w == g || (g < 3u ? w == 4u + g : w == 4u || w == 5u);
+    return w == 8u * g * BITS / 32u || w == (8u * g + 7u) * BITS / 32u;
 }
+uint slice_mask(uint r) { return ((1u << BITS) - 1u) << slice_shift(r); }
+float slice_scale(uint r) { return uintBitsToFloat((127u - slice_shift(r)) << 23); } // 2^-shift
+float slice_offset(uint r) { return slice_shift(r) + BITS == 32u ? float(1u << (BITS - 1u)) : 0.0; }
 #endif

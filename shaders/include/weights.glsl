@@ -1,4 +1,5 @@
 // Reading packed weights: block_load(base, b, w) gives weights 32b .. 32b+31 of a row as f32.
+// Sliced weights (slices.glsl) have the same scales behind other planes of quants.
 //
 // A row is `row_words` 32-bit words in planes (see runtime/gpu/layout.h, which packs them): first the quants, then
 // scales. Rows are interleaved in groups of ROWS, VEC words at a time, so that lanes that own neighbouring rows read
@@ -88,6 +89,19 @@ vec4 signed_bytes_of(uint q)
     return vec4(int(q << 24) >> 24, int(q << 16) >> 24, int(q << 8) >> 24, int(q) >> 24);
 }
 
+// What scales_apart needs of block b: factors d, and words q with the small numbers that they scale. Some of it is shared by a
+// super-block of eight blocks (head_super), some by half of one (head_half), some by a pair (head_pair).
+struct block_head {
+    vec2 d;
+    uvec4 q;
+};
+// Words of quants, before those of scales, in a row of k weights; PLAIN_WORDS of them a block.
+#ifdef SLICE_WORDS
+#define QUANT_WORDS(k) ((k) / 32u * (SLICED ? SLICE_WORDS : PLAIN_WORDS))
+#else
+#define QUANT_WORDS(k) ((k) / 32u * PLAIN_WORDS)
+#endif
+
 #if defined(W_F32)
 void block_load(uint base, uint b, uint k, out vec4 w[8])
 {
@@ -114,6 +128,20 @@ void block_load(uint base, uint b, uint k, out vec4 w[8])
 }
 #elif defined(W_Q8_0)
 // planes: quants k/4 words; d halves
+#define PLAIN_WORDS 8u
+#define PAIR_D 1
+#define CENTRE 128.0 // of sliced quants; these are signed
+void head_super(uint base, uint b, uint k, inout block_head head) {}
+void head_half(uint b, inout block_head head) {}
+void head_pair(uint base, uint b, uint k, inout block_head head)
+{
+    head.d = unpackHalf2x16(WORD(base, QUANT_WORDS(k) + b / 2u));
+}
+void scales_apart(block_head head, uint b, out vec2 s, out vec2 m)
+{
+    s = vec2(head.d[b & 1u]);
+    m = vec2(0.0);
+}
 void block_load(uint base, uint b, uint k, out vec4 w[8])
 {
     const float d = half_load(base, k / 4u, b);
@@ -141,105 +169,119 @@ const float iq4[16] = float[16](-127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.
 #if defined(W_Q4_K) || defined(W_Q5_K)
 #define SUPER 8u // blocks that share a head: a loop over them loads it once
 #endif
-// The words that scales_of needs of block b, in head: what a pair of blocks shares, what a super-block of eight does.
-void head_pair(uint base, uint b, uint k, inout uvec4 head)
-{
-#if defined(W_Q4_0) || defined(W_IQ4_NL)
-    // planes: quants k/8 words; d halves
-    head.x = WORD(base, k / 8u + b / 2u);
+// What quants count from, where that is one number: w = s * (q - CENTRE) - m; and the words of a block's quants.
+#if defined(W_Q4_0)
+#define CENTRE 8.0
 #elif defined(W_Q5_0)
-    // planes: quants k/8 words; high bits k/32 words; d halves
-    head.x = WORD(base, k / 8u + k / 32u + b / 2u);
-#elif defined(W_Q4_1)
-    // planes: quants k/8 words; a word a block: d and m
-    head.x = WORD(base, k / 8u + b);
-#elif defined(W_Q5_1)
-    // planes: quants k/8 words; high bits k/32 words; a word a block: d and m
-    head.x = WORD(base, k / 8u + k / 32u + b);
+#define CENTRE 16.0
+#elif defined(W_Q3_K)
+#define CENTRE 4.0
+#elif defined(W_Q6_K)
+#define CENTRE 32.0
+#else
+#define CENTRE 0.0
+#endif
+#if defined(W_Q2_K)
+#define PLAIN_WORDS 2u
+#elif defined(W_Q3_K)
+#define PLAIN_WORDS 3u
+#elif defined(W_Q5_0) || defined(W_Q5_1) || defined(W_Q5_K)
+#define PLAIN_WORDS 5u
+#elif defined(W_Q6_K)
+#define PLAIN_WORDS 6u
+#else
+#define PLAIN_WORDS 4u
+#endif
+#if defined(W_Q4_0) || defined(W_Q4_1) || defined(W_Q5_0) || defined(W_Q5_1) || defined(W_IQ4_NL)
+#define PAIR_D 1 // d comes with head_pair, not with head_super
+#endif
+void head_pair(uint base, uint b, uint k, inout block_head head)
+{
+#if defined(W_Q4_0) || defined(W_Q5_0) || defined(W_IQ4_NL)
+    // planes: quants k/8 words; Q5_0: high bits k/32 words; d halves
+    head.d = unpackHalf2x16(WORD(base, QUANT_WORDS(k) + b / 2u));
+#elif defined(W_Q4_1) || defined(W_Q5_1)
+    // planes: quants k/8 words; Q5_1: high bits k/32 words; a word a block: d and m
+    head.d = unpackHalf2x16(WORD(base, QUANT_WORDS(k) + b));
 #elif defined(W_Q2_K)
     // planes: quants k/16 words; scale and minimum nibbles k/64 words; d and dmin a word a super-block
-    head.x = WORD(base, k / 16u + b / 2u);
+    head.q.x = WORD(base, QUANT_WORDS(k) + b / 2u);
 #elif defined(W_Q3_K)
     // planes: quants k/16 words; high bits k/32 words; 3 words of packed scales a super-block; d halves
-    head.x = WORD(base, k / 16u + k / 32u + b / 8u * 3u + b % 4u / 2u);
+    head.q.x = WORD(base, QUANT_WORDS(k) + b / 8u * 3u + b % 4u / 2u);
 #elif defined(W_Q6_K)
     // planes: low nibbles k/8 words; high bits k/16 words; int8 scales k/64 words; d halves
-    head.x = WORD(base, k / 8u + k / 16u + b / 2u);
+    head.q.x = WORD(base, QUANT_WORDS(k) + b / 2u);
 #endif
 }
-void head_super(uint base, uint b, uint k, inout uvec4 head)
+void head_super(uint base, uint b, uint k, inout block_head head)
 {
 #if defined(W_IQ4_XS)
     // planes: quants k/8 words; 2 words a super-block: d and the scales' high bits, their low nibbles
-    head.xy = words_load2(base, k / 8u + b / 8u * 2u);
+    head.q.xy = words_load2(base, QUANT_WORDS(k) + b / 8u * 2u);
+    head.d = unpackHalf2x16(head.q.x);
 #elif defined(W_Q2_K)
-    head.y = WORD(base, k / 16u + k / 64u + b / 8u);
+    head.d = unpackHalf2x16(WORD(base, QUANT_WORDS(k) + k / 64u + b / 8u));
 #elif defined(W_Q3_K)
-    const uint plane = k / 16u + k / 32u;
-    head.yz = uvec2(WORD(base, plane + b / 8u * 3u + 2u), WORD(base, plane + k / 256u * 3u + b / 16u));
-#elif defined(W_Q4_K)
-    // planes: quants k/8 words; 4 words a super-block: d and dmin, 12 bytes of scales
-    head = words_load4(base, k / 8u + b / 8u * 4u);
-#elif defined(W_Q5_K)
-    // planes: quants k/8 words; high bits k/32 words; 4 words a super-block: d and dmin, 12 bytes of scales
-    head = words_load4(base, k / 8u + k / 32u + b / 8u * 4u);
+    head.q.y = WORD(base, QUANT_WORDS(k) + b / 8u * 3u + 2u);
+    head.d.x = half_load(base, QUANT_WORDS(k) + k / 256u * 3u, b / 8u);
+#elif defined(W_Q4_K) || defined(W_Q5_K)
+    // planes: quants k/8 words; Q5_K: high bits k/32 words; 4 words a super-block: d and dmin, 12 bytes of scales
+    head.q = words_load4(base, QUANT_WORDS(k) + b / 8u * 4u);
+    head.d = unpackHalf2x16(head.q.x);
 #elif defined(W_Q6_K)
-    head.y = WORD(base, k / 8u + k / 16u + k / 64u + b / 16u);
+    head.d.x = half_load(base, QUANT_WORDS(k) + k / 64u, b / 8u);
 #endif
 }
-void scales_of(uvec4 head, uint b, out vec2 s, out vec2 m)
+// Q4_K, Q5_K: the low bits of the bytes of q.y and of q.z are the scales and minimums of four blocks, of the half that b is in.
+void head_half(uint b, inout block_head head)
 {
-#if defined(W_Q4_0)
-    s = vec2(half_of(head.x, b));
-    m = 8.0 * s;
-#elif defined(W_IQ4_NL)
-    s = vec2(half_of(head.x, b));
+#ifdef SUPER
+    if (b % 8u >= 4u) {
+        head.q.y = (head.q.w & 0x0f0f0f0fu) | (head.q.y >> 2 & 0x30303030u);
+        head.q.z = (head.q.w >> 4 & 0x0f0f0f0fu) | (head.q.z >> 2 & 0x30303030u);
+    }
+#endif
+}
+void scales_apart(block_head head, uint b, out vec2 s, out vec2 m)
+{
     m = vec2(0.0);
-#elif defined(W_Q5_0)
-    s = vec2(half_of(head.x, b));
-    m = 16.0 * s;
+#if defined(W_Q4_0) || defined(W_IQ4_NL) || defined(W_Q5_0)
+    s = vec2(head.d[b & 1u]);
 #elif defined(W_Q4_1) || defined(W_Q5_1)
-    const vec2 d = unpackHalf2x16(head.x);
-    s = vec2(d.x);
-    m = vec2(-d.y);
+    s = vec2(head.d.x);
+    m = vec2(-head.d.y);
 #elif defined(W_IQ4_XS)
-    const uint low = (head.y >> (4u * (b % 8u))) & 15u, high = (head.x >> (16u + 2u * (b % 8u))) & 3u;
-    s = vec2(unpackHalf2x16(head.x).x * float(int(low | high << 4) - 32));
-    m = vec2(0.0);
+    const uint low = (head.q.y >> (4u * (b % 8u))) & 15u, high = (head.q.x >> (16u + 2u * (b % 8u))) & 3u;
+    s = vec2(head.d.x * float(int(low | high << 4) - 32));
 #elif defined(W_Q2_K)
-    const uint both = head.x >> (16u * (b & 1u));
-    const vec2 d = unpackHalf2x16(head.y);
-    s = d.x * vec2(both & 15u, (both >> 8) & 15u);
-    m = d.y * vec2((both >> 4) & 15u, (both >> 12) & 15u);
+    const uint both = head.q.x >> (16u * (b & 1u));
+    s = head.d.x * vec2(both & 15u, (both >> 8) & 15u);
+    m = head.d.y * vec2((both >> 4) & 15u, (both >> 12) & 15u);
 #elif defined(W_Q3_K)
     const uint i = 2u * (b % 8u); // scales i and i + 1 of 16
-    const uint low = head.x >> (8u * (i & 3u) + 4u * (i / 8u)), high = head.y >> (8u * (i & 3u) + 2u * (i / 4u));
-    s = half_of(head.z, b / 8u) * vec2(int((low & 15u) | (high & 3u) << 4) - 32, int(((low >> 8) & 15u) | ((high >> 8) & 3u) << 4) - 32);
-    m = 4.0 * s;
+    const uint low = head.q.x >> (8u * (i & 3u) + 4u * (i / 8u)), high = head.q.y >> (8u * (i & 3u) + 2u * (i / 4u));
+    s = head.d.x * vec2(int((low & 15u) | (high & 3u) << 4) - 32, int(((low >> 8) & 15u) | ((high >> 8) & 3u) << 4) - 32);
 #elif defined(W_Q4_K) || defined(W_Q5_K)
-    const vec2 d = unpackHalf2x16(head.x);
-    const uint j = b % 8u, shift = 8u * (j & 3u);
-    uint scale, low;
-    if (j < 4u) {
-        scale = (head.y >> shift) & 63u;
-        low = (head.z >> shift) & 63u;
-    } else {
-        const uint both = head.w >> shift;
-        scale = (both & 15u) | ((head.y >> (shift + 6u)) & 3u) << 4;
-        low = ((both >> 4) & 15u) | ((head.z >> (shift + 6u)) & 3u) << 4;
-    }
-    s = vec2(d.x * float(scale));
-    m = vec2(d.y * float(low));
+    const uint shift = 8u * (b & 3u);
+    s = vec2(head.d.x * float(int(head.q.y >> shift & 63u)));
+    m = vec2(head.d.y * float(int(head.q.z >> shift & 63u)));
 #elif defined(W_Q6_K)
-    const uint both = head.x >> (16u * (b & 1u));
-    s = half_of(head.y, b / 8u) * vec2(int(both << 24) >> 24, int(both << 16) >> 24);
-    m = 32.0 * s;
+    const uint both = head.q.x >> (16u * (b & 1u));
+    s = head.d.x * vec2(int(both << 24) >> 24, int(both << 16) >> 24);
 #endif
 }
-uvec4 head_of(uint base, uint b, uint k)
+// w = s * q - m.
+void scales_of(block_head head, uint b, out vec2 s, out vec2 m)
 {
-    uvec4 head = uvec4(0u);
+    scales_apart(head, b, s, m);
+    m += CENTRE * s;
+}
+block_head head_of(uint base, uint b, uint k)
+{
+    block_head head = block_head(vec2(0.0), uvec4(0u));
     head_super(base, b, k, head);
+    head_half(b, head);
     head_pair(base, b, k, head);
     return head;
 }
@@ -293,16 +335,12 @@ vec4 block_quants(block_words words, uint g)
     return bytes_of(q);
 #endif
 }
-void block_load_of(uvec4 head, uint base, uint b, uint k, out vec4 w[8])
-{
-    vec2 s, m;
-    scales_of(head, b, s, m);
-    const block_words words = words_of_block(base, b, k);
-    [[unroll]] for (uint g = 0u; g < 8u; g++) w[g] = s[g / 4u] * block_quants(words, g) - m[g / 4u];
-}
 void block_load(uint base, uint b, uint k, out vec4 w[8])
 {
-    block_load_of(head_of(base, b, k), base, b, k, w);
+    vec2 s, m;
+    scales_of(head_of(base, b, k), b, s, m);
+    const block_words words = words_of_block(base, b, k);
+    [[unroll]] for (uint g = 0u; g < 8u; g++) w[g] = s[g / 4u] * block_quants(words, g) - m[g / 4u];
 }
 // The block as integers for packed dot products: weight 4g + c = s[g / 4] * (signed byte c of q[g / 4][g % 4]) - m[g / 4].
 void block_ints(uint base, uint b, uint k, out ivec4 q[2], out vec2 s, out vec2 m)
