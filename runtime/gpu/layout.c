@@ -291,26 +291,19 @@ static void pack_row(uint32_t type, const void *row, uint64_t k, uint32_t *w)
     }
 }
 
-/* The fields of `bits` of a block of 32 weights in a plain plane, into q from bit `shift` on: byte c of word i has those of
- * weights 4j + c for 8 / bits neighbouring j. */
-static inline void add_fields(const uint32_t *words, uint32_t bits, uint32_t shift, uint8_t q[32])
-{
-    for (uint32_t i = 0; i < 32; i++)
-        q[i] |= (uint8_t)((words[i * bits / 32] >> (8 * (i % 4) + bits * (i / 4 % (8 / bits))) & ((1u << bits) - 1)) << shift);
-}
-
-/* The quants of block b of a plain row. */
+/* The quants of block b of a plain row: as block_bits of weights.glsl, four at a time. */
 static void quants_of(const struct slicing *s, const uint32_t *row, uint64_t k, uint64_t b, uint8_t q[32])
 {
     const uint32_t *low = row + b * s->low, *high = row + k / 32 * s->low + b * s->high;
-    memset(q, 0, 32);
-    if (s->low == 8) add_fields(low, 8, 0, q); /* by cases, so that the compiler sees constants */
-    else if (s->low == 4) add_fields(low, 4, 0, q);
-    else add_fields(low, 2, 0, q);
-    if (s->high == 2) add_fields(high, 2, 4, q);
-    else if (s->high == 1 && s->low == 4) add_fields(high, 1, 4, q);
-    else if (s->high == 1) add_fields(high, 1, 2, q);
-    for (int i = 0; i < 32 && s->low == 8; i++) q[i] ^= 0x80; /* counted from -128 */
+    uint32_t fours[8];
+    for (uint32_t g = 0; g < 8; g++) {
+        if (s->low == 8) fours[g] = low[g] ^ 0x80808080u; /* counted from -128 */
+        else if (s->low == 4) fours[g] = low[g / 2] >> (4 * (g & 1)) & 0x0f0f0f0fu;
+        else fours[g] = low[g / 4] >> (2 * (g & 3)) & 0x03030303u;
+        if (s->high == 2) fours[g] |= (high[g / 4] >> (2 * (g & 3)) & 0x03030303u) << s->low;
+        else if (s->high == 1) fours[g] |= (high[0] >> g & 0x01010101u) << s->low;
+    }
+    memcpy(q, fours, sizeof fours);
 }
 
 /* The word and the bit where the field of row r of a slab begins: slice_place of slices.glsl. */
