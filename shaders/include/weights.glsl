@@ -275,7 +275,7 @@ void scales_apart(block_head head, uint b, out vec2 s, out vec2 m)
 void scales_of(block_head head, uint b, out vec2 s, out vec2 m)
 {
     scales_apart(head, b, s, m);
-    m += CENTRE * s;
+    if (CENTRE != 0.0) m += CENTRE * s;
 }
 block_head head_of(uint base, uint b, uint k)
 {
