@@ -103,8 +103,8 @@ static int traced(const struct options *o)
 }
 
 /* Mesa's software driver halves each dispatch between as many threads as there are processors; Linux often wakes both on one of
- * them, and the other is idle. With twice as many threads both work. Measured on two processors (SPEED.md); on many there is
- * an idle one for each thread. */
+ * them, and the other is idle. With twice as many threads both work. Measured on two processors only (SPEED.md): many are
+ * left alone. */
 static void software_driver_threads(void)
 {
     const uint32_t n = platform_cpu_count();

@@ -327,16 +327,16 @@ static void pack_slab(uint32_t type, const uint8_t *rows, uint64_t n, uint64_t k
     const struct layout layout = {ROWS, 1, .sliced = true};
     const struct slicing *s = slicing_of(type);
     const uint64_t plain = plain_words(type, k), quants = plain_quants(s, k), row_bytes = quant_row_bytes(type, k);
+    uint32_t word[ROWS], shift[ROWS];
+    for (uint32_t r = 0; r < ROWS; r++) place_of(s, r, &word[r], &shift[r]);
     memset(scratch, 0, (size_t)(ROWS * plain * 4));
     for (uint64_t r = 0; r < n; r++) pack_row(type, rows + r * row_bytes, k, scratch + r * plain);
     for (uint64_t b = 0; b < k / 32; b++) {
         uint32_t words[MAX_WORDS][32] = {{0}}; /* [word][weight] */
         for (uint32_t r = 0; r < ROWS; r++) {
-            uint32_t word, shift;
             uint8_t q[32];
-            place_of(s, r, &word, &shift);
             quants_of(s, scratch + r * plain, k, b, q);
-            for (int j = 0; j < 32; j++) words[word][j] |= (uint32_t)q[j] << shift;
+            for (int j = 0; j < 32; j++) words[word[r]][j] |= (uint32_t)q[j] << shift[r];
         }
         for (int j = 0; j < 32; j++)
             for (uint32_t w = 0; w < s->words; w++) *slab++ = words[w][j] ^ 0x80000000u; /* why: slices.glsl */
@@ -350,10 +350,13 @@ void layout_pack(uint32_t type, struct layout layout, const void *rows, uint64_t
                  uint32_t *scratch)
 {
     const uint64_t words = layout_row_words(type, layout, k), row_bytes = quant_row_bytes(type, k);
+    if (layout.sliced) {
+        for (uint64_t r = 0; r < n; r += layout.rows)
+            pack_slab(type, (const uint8_t *)rows + r * row_bytes, MIN(n - r, layout.rows), k, dst + r * words, scratch);
+        return;
+    }
     const uint64_t n_padded = (n + layout.rows - 1) / layout.rows * layout.rows;
-    for (uint64_t r = 0; r < n && layout.sliced; r += layout.rows)
-        pack_slab(type, (const uint8_t *)rows + r * row_bytes, MIN(n - r, layout.rows), k, dst + r * words, scratch);
-    for (uint64_t r = 0; r < n_padded && !layout.sliced; r++) {
+    for (uint64_t r = 0; r < n_padded; r++) {
         memset(scratch, 0, (size_t)words * 4);
         if (r < n) pack_row(type, (const uint8_t *)rows + r * row_bytes, k, scratch);
         if (layout.rows == 1) { /* dst may be memory that is slow to read and wants to be written in a row */
