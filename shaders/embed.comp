@@ -13,19 +13,23 @@ layout(set = 0, binding = 1, std430) readonly buffer steps { uint step_words[]; 
 layout(set = 0, binding = 2, std430) buffer ys { float y[]; };
 
 #ifdef BITS
-void slice_load(uint row, uint b, uint k, out vec4 w[8])
+uint scale_word(uint unit, uint r, uint w)
 {
-    const uint slab = row / 32u * 32u * p.row_words, r = row % 32u;
-    block_head head = block_head(vec2(0.0), uvec4(0u));
+    return W1(unit + 32u * w + r);
+}
+void slice_load(uint row, uint b, out vec4 w[8])
+{
+    const uint r = row % 32u, unit = row / 32u * 32u * p.row_words + b / UNIT * 32u * (SCALE_WORDS + UNIT * SLICE_WORDS);
     vec2 s, m;
-    head_super(slab + r, b, k, head);
-    head_half(b, head);
-    head_pair(slab + r, b, k, head);
-    scales_apart(head, b, s, m);
+    slice_scales(unit, r, r, b, s, m);
     for (uint j = 0u; j < 32u; j++) {
-        const uint word = W1(slab + (b * 32u + j) * SLICE_WORDS + slice_word(r));
-        const float q = float(int(word & slice_mask(r))) * slice_scale(r) + slice_offset(r);
-        w[j / 4u][j % 4u] = s[j / 16u] * (q - CENTRE) - m[j / 16u];
+        const uint block = unit + 32u * (SCALE_WORDS + b % UNIT * SLICE_WORDS);
+#ifdef ROW_FIELDS
+        const float f = float(int(W1(block + row_place(j).x * 32u + r) & row_mask(j))) * row_scale(row_place(j).y);
+#else
+        const float f = float(int(W1(block + j * SLICE_WORDS + slice_word(r)) & slice_mask(r)));
+#endif
+        w[j / 4u][j % 4u] = s[j / 16u] * (f - slice_lack(r)) - m[j / 16u];
     }
 }
 #endif
@@ -38,7 +42,7 @@ void main()
     vec4 w[8];
     const uint k = (p.k + 31u) & ~31u;
 #ifdef BITS
-    if (SLICED) slice_load(row, b, k, w);
+    if (SLICED) slice_load(row, b, w);
     else
 #endif
         block_load(row_base(row, p.row_words), b, k, w);

@@ -42,7 +42,7 @@ float sums[NR * COLS];
 // One column, NR rows: s * sum(q x) - m * sum(x).
 void add_block(uint b, uint at, uint k_padded, uint base[NR]
 #ifdef SUPER
-               , block_head head[NR]
+               , uvec4 head[NR]
 #endif
                )
 {
@@ -60,9 +60,7 @@ void add_block(uint b, uint at, uint k_padded, uint base[NR]
         [[unroll]] for (uint r = 0u; r < NR; r++) {
             vec2 s, m;
 #ifdef SUPER
-            block_head now = head[r];
-            head_half(b, now);
-            scales_of(now, b, s, m);
+            scales_of(head[r], b, s, m);
 #else
             scales_of(head_of(base[r], b, k_padded), b, s, m);
 #endif
@@ -98,7 +96,7 @@ void main()
         const uint at = p.x_at + col0 * p.k;
 #ifdef SUPER
         for (uint s = 0u; s < n_blocks / SUPER; s++) {
-            block_head head[NR];
+            uvec4 head[NR];
             [[unroll]] for (uint r = 0u; r < NR; r++) head[r] = head_of(base[r], s * SUPER, k_padded);
             for (uint j = 0u; j < SUPER; j++) add_block(s * SUPER + j, at, k_padded, base, head);
         }

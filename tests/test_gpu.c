@@ -844,7 +844,7 @@ static void test_first_use_half(void)
 static void hook_plant_pair(struct device *d)
 {
     hook_plant(d);
-    d->physical.limits.loads_once = true;
+    d->physical.limits.loads_once = d->physical.limits.loads_vectors = true;
     d->physical.limits.subgroup_size = SLICES_LANES;
 }
 

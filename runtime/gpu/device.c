@@ -288,6 +288,7 @@ static void describe(struct instance *in, VkPhysicalDevice handle, struct physic
 
     const VkPhysicalDeviceLimits *l = &p->properties.limits;
     const uint32_t *groups = l->maxComputeWorkGroupCount;
+    const bool once = p12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE && VK_API_VERSION_MAJOR(p->properties.driverVersion) >= LOADS_ONCE_MESA;
     const VkSubgroupFeatureFlags wanted = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
     struct device_limits *d = &p->limits;
     *d = (struct device_limits){
@@ -299,10 +300,12 @@ static void describe(struct instance *in, VkPhysicalDevice handle, struct physic
         .max_bindings = MIN(l->maxPerStageDescriptorStorageBuffers, l->maxDescriptorSetStorageBuffers),
         .timeline = f12.timelineSemaphore == VK_TRUE,
         .timestamp_ns = l->timestampPeriod,
+        .subgroup_shuffle = p11.subgroupSupportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT &&
+                            p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT,
         .subgroup_arithmetic = (p11.subgroupSupportedOperations & wanted) == wanted &&
                                (p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT),
         .buffer_address = f12.bufferDeviceAddress == VK_TRUE,
-        .loads_once = p12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE && VK_API_VERSION_MAJOR(p->properties.driverVersion) >= LOADS_ONCE_MESA,
+        .loads_once = once, .loads_vectors = once,
         .joins = p12.driverID != VK_DRIVER_ID_MOLTENVK, /* whose memory barriers stop at the workgroup */
         .software = info->kind == PUMICE_DEVICE_SOFTWARE,
         .unified = info->kind == PUMICE_DEVICE_SOFTWARE || info->kind == PUMICE_DEVICE_INTEGRATED};

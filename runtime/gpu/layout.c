@@ -1,6 +1,7 @@
 /* layout: see layout.h. */
 #include "layout.h"
 
+#include <math.h>
 #include <string.h>
 
 bool layout_supports(uint32_t type) { return layout_suffix(type) != NULL; }
@@ -54,41 +55,39 @@ static uint64_t plain_words(uint32_t type, uint64_t k)
 }
 
 /* How a type's quants are stored plainly, `low` bits of each in one plane and `high` bits in another; and, sliced, how many bits of
- * how many words each has: see slices.glsl. */
+ * how many words each has, how many blocks a unit, and how many words of scales a row has in a unit: see slices.glsl. */
 struct slicing {
-    uint8_t low, high, field, words;
+    uint8_t low, high, field, words, unit, scales;
 };
 
 static const struct slicing *slicing_of(uint32_t type)
 {
-    static const struct slicing pairs = {2, 0, 2, 2}, three = {2, 1, 4, 4}, nibbles = {4, 0, 4, 4}, five = {4, 1, 5, 6},
-                                six = {4, 2, 6, 7}, bytes = {8, 0, 8, 8};
+    static const struct slicing q2_k = {2, 0, 2, 2, 8, 6}, q3_k = {2, 1, 4, 4, 8, 5}, q4_0 = {4, 0, 4, 4, 2, 1}, q4_1 = {4, 0, 4, 4, 1, 1},
+                                q4_k = {4, 0, 4, 4, 8, 6}, q5_0 = {4, 1, 5, 6, 2, 1}, q5_1 = {4, 1, 5, 6, 1, 1},
+                                q5_k = {4, 1, 5, 6, 8, 6}, q6_k = {4, 2, 6, 7, 8, 5}, q8_0 = {8, 0, 8, 8, 2, 1};
     switch (type) {
-    case GGUF_T_Q2_K: return &pairs;
-    case GGUF_T_Q3_K: return &three;
-    case GGUF_T_Q4_0:
-    case GGUF_T_Q4_1:
-    case GGUF_T_Q4_K: return &nibbles;
-    case GGUF_T_Q5_0:
-    case GGUF_T_Q5_1:
-    case GGUF_T_Q5_K: return &five;
-    case GGUF_T_Q6_K: return &six;
-    case GGUF_T_Q8_0: return &bytes;
+    case GGUF_T_Q2_K: return &q2_k;
+    case GGUF_T_Q3_K: return &q3_k;
+    case GGUF_T_Q4_0: return &q4_0;
+    case GGUF_T_Q4_1: return &q4_1;
+    case GGUF_T_Q4_K: return &q4_k;
+    case GGUF_T_Q5_0: return &q5_0;
+    case GGUF_T_Q5_1: return &q5_1;
+    case GGUF_T_Q5_K: return &q5_k;
+    case GGUF_T_Q6_K: return &q6_k;
+    case GGUF_T_Q8_0: return &q8_0;
     default: return NULL;
     }
 }
 
 bool layout_slices(uint32_t type) { return slicing_of(type) != NULL; }
 
-/* Words of quants a row has: plain, sliced. */
-static uint64_t plain_quants(const struct slicing *s, uint64_t k) { return k / 32 * (s->low + s->high); }
-static uint64_t sliced_quants(const struct slicing *s, uint64_t k) { return k / 32 * s->words; }
+static uint64_t units_of(const struct slicing *s, uint64_t k) { return (k / 32 + s->unit - 1) / s->unit; }
 
 uint64_t layout_row_words(uint32_t type, struct layout layout, uint64_t k)
 {
     const struct slicing *s = layout.sliced ? slicing_of(type) : NULL;
-    const uint64_t plain = plain_words(type, k);
-    return s ? (plain - plain_quants(s, k) + sliced_quants(s, k) + 3) / 4 * 4 : plain;
+    return s ? (units_of(s, k) * (uint64_t)(s->unit * s->words + s->scales) + 3) / 4 * 4 : plain_words(type, k);
 }
 
 uint64_t layout_scratch_words(uint32_t type, struct layout layout, uint64_t k)
@@ -106,6 +105,8 @@ static void put_nibbles(const uint8_t *q, uint32_t *words)
         words[w] = word;
     }
 }
+
+static uint32_t u32_of_halves(uint16_t low, uint16_t high) { return (uint32_t)low | (uint32_t)high << 16; }
 
 static void put_half(uint32_t *words, uint64_t i, uint16_t half) { words[i / 2] |= (uint32_t)half << (16 * (i & 1)); }
 
@@ -306,44 +307,110 @@ static void quants_of(const struct slicing *s, const uint32_t *row, uint64_t k, 
     memcpy(q, fours, sizeof fours);
 }
 
-/* The word and the bit where the field of row r of a slab begins: slice_place of slices.glsl. */
-static void place_of(const struct slicing *s, uint32_t r, uint32_t *word, uint32_t *shift)
+/* Where weight j of a block stands in row r of a slab: word of the block and bit. Fields that do not fill words lie with others of
+ * their row. As slices.glsl has it. */
+static void place_of(const struct slicing *s, uint32_t r, uint32_t j, uint32_t *word, uint32_t *shift)
 {
-    const uint32_t g = r / 8, l = r % 8, own = 32u / s->field;
-    *word = r / own, *shift = r % own;
-    if (s->field == 5 || s->field == 6) {
-        *word = g, *shift = l;
-        if (l >= own && s->field == 5) *word = 4 + g / 3, *shift = g % 3 * 2 + l - own;
-        else if (l >= own && g < 3) *word = 4 + g, *shift = l - own;
-        else if (l >= own) *word = 4 + (l - own) / 2, *shift = 3 + (l - own) % 2;
+    if (s->field == 5) *word = j / 6 * 32 + r, *shift = j % 6 * 5;
+    else if (s->field == 6 && j % 16 < 15) *word = (j / 16 * 3 + j % 16 / 5) * 32 + r, *shift = j % 16 % 5 * 6;
+    else if (s->field == 6) *word = 6 * 32 + r, *shift = j / 16 * 6;
+    else *word = j * s->words + r * s->field / 32, *shift = r * s->field % 32;
+}
+
+static uint32_t f32_bits(uint16_t half, uint32_t shift)
+{
+    const float f = ldexpf(f32_of_f16(half), -(int)shift); /* exact: halves have few bits */
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return bits;
+}
+
+/* A super-block's d and, of types with minimums, dmin, in front of the bytes of scales. */
+static uint32_t *put_d(const struct slicing *s, uint16_t d, uint16_t dmin, uint32_t shift, uint32_t *w)
+{
+    *w++ = f32_bits(d, shift);
+    if (s->scales == 6) *w++ = f32_bits(dmin, 0);
+    return w;
+}
+
+/* The words of scales of unit u of a row in GGUF's blocks, whose quants stand at bit `shift`. */
+static void put_scales(uint32_t type, const struct slicing *s, const void *row, uint64_t k, uint64_t u, uint32_t shift, uint32_t *w)
+{
+    uint8_t bytes[16] = {0};
+    switch (type) {
+    case GGUF_T_Q2_K: {
+        const struct block_q2_K *b = (const struct block_q2_K *)row + u;
+        memcpy(bytes, b->scales, sizeof bytes);
+        w = put_d(s, b->d, b->dmin, shift, w);
+        break;
     }
-    *shift *= s->field;
+    case GGUF_T_Q3_K: {
+        const struct block_q3_K *b = (const struct block_q3_K *)row + u;
+        for (int i = 0; i < 16; i++) bytes[i] = (uint8_t)(quant_scale_q3(i, b->scales) - 32);
+        w = put_d(s, b->d, 0, shift, w);
+        break;
+    }
+    case GGUF_T_Q4_K: {
+        const struct block_q4_K *b = (const struct block_q4_K *)row + u;
+        for (int i = 0; i < 8; i++) quant_scale_min_k4(i, b->scales, &bytes[2 * i], &bytes[2 * i + 1]);
+        w = put_d(s, b->d, b->dmin, shift, w);
+        break;
+    }
+    case GGUF_T_Q5_K: {
+        const struct block_q5_K *b = (const struct block_q5_K *)row + u;
+        for (int i = 0; i < 8; i++) quant_scale_min_k4(i, b->scales, &bytes[2 * i], &bytes[2 * i + 1]);
+        w = put_d(s, b->d, b->dmin, shift, w);
+        break;
+    }
+    case GGUF_T_Q6_K: {
+        const struct block_q6_K *b = (const struct block_q6_K *)row + u;
+        memcpy(bytes, b->scales, sizeof bytes);
+        w = put_d(s, b->d, 0, shift, w);
+        break;
+    }
+    case GGUF_T_Q4_1: *w = u32_of_halves(((const struct block_q4_1 *)row)[u].d, ((const struct block_q4_1 *)row)[u].m); return;
+    case GGUF_T_Q5_1: *w = u32_of_halves(((const struct block_q5_1 *)row)[u].d, ((const struct block_q5_1 *)row)[u].m); return;
+    default: { /* d of two blocks; each block begins with it */
+        const uint64_t stride = quant_row_bytes(type, 32);
+        uint16_t d[2] = {0, 0};
+        for (uint64_t i = 0; i < 2 && 2 * u + i < k / 32; i++) memcpy(&d[i], (const uint8_t *)row + (2 * u + i) * stride, 2);
+        *w = u32_of_halves(d[0], d[1]);
+        return;
+    }
+    }
+    for (int i = 0; i < 4; i++) w[i] = u32_of_le(bytes + 4 * i);
 }
 
 /* A slab, sliced, of n <= 32 rows; the missing ones are zeros. */
 static void pack_slab(uint32_t type, const uint8_t *rows, uint64_t n, uint64_t k, uint32_t *slab, uint32_t *scratch)
 {
-    enum { ROWS = LAYOUT_SLAB_ROWS, MAX_WORDS = 8 };
+    enum { ROWS = LAYOUT_SLAB_ROWS, MAX_WORDS = 8, MAX_SCALES = 6 };
     const struct layout layout = {ROWS, 1, .sliced = true};
     const struct slicing *s = slicing_of(type);
-    const uint64_t plain = plain_words(type, k), quants = plain_quants(s, k), row_bytes = quant_row_bytes(type, k);
-    uint32_t word[ROWS], shift[ROWS];
-    for (uint32_t r = 0; r < ROWS; r++) place_of(s, r, &word[r], &shift[r]);
+    const uint64_t plain = plain_words(type, k), row_bytes = quant_row_bytes(type, k);
+    const bool fills = 32 % s->field == 0;
+    const uint32_t *end = slab + ROWS * layout_row_words(type, layout, k);
+    uint32_t word[ROWS][32], shift[ROWS][32];
+    for (uint32_t r = 0; r < ROWS; r++)
+        for (uint32_t j = 0; j < 32; j++) place_of(s, r, j, &word[r][j], &shift[r][j]);
     memset(scratch, 0, (size_t)(ROWS * plain * 4));
     for (uint64_t r = 0; r < n; r++) pack_row(type, rows + r * row_bytes, k, scratch + r * plain);
-    for (uint64_t b = 0; b < k / 32; b++) {
-        uint32_t words[MAX_WORDS][32] = {{0}}; /* [word][weight] */
-        for (uint32_t r = 0; r < ROWS; r++) {
-            uint8_t q[32];
-            quants_of(s, scratch + r * plain, k, b, q);
-            for (int j = 0; j < 32; j++) words[word[r]][j] |= (uint32_t)q[j] << shift[r];
+    for (uint64_t u = 0; u < units_of(s, k); u++) {
+        uint32_t scales[ROWS][MAX_SCALES] = {{0}};
+        for (uint32_t r = 0; r < n; r++) put_scales(type, s, rows + r * row_bytes, k, u, fills ? shift[r][0] : 0, scales[r]);
+        for (uint32_t w = 0; w < s->scales; w++)
+            for (uint32_t r = 0; r < ROWS; r++) *slab++ = scales[r][w];
+        for (uint64_t b = u * s->unit; b < (u + 1) * s->unit; b++) {
+            uint32_t words[MAX_WORDS * ROWS] = {0};
+            for (uint32_t r = 0; r < n && b < k / 32; r++) {
+                uint8_t q[32];
+                quants_of(s, scratch + r * plain, k, b, q);
+                for (int j = 0; j < 32; j++) words[word[r][j]] |= (uint32_t)q[j] << shift[r][j];
+            }
+            for (uint32_t w = 0; w < s->words * ROWS; w++) *slab++ = words[w] ^ (fills ? 0x80000000u : 0); /* why: slices.glsl */
         }
-        for (int j = 0; j < 32; j++)
-            for (uint32_t w = 0; w < s->words; w++) *slab++ = words[w][j] ^ 0x80000000u; /* why: slices.glsl */
     }
-    const uint64_t rest = layout_row_words(type, layout, k) - sliced_quants(s, k);
-    for (uint64_t w = 0; w < rest; w++)
-        for (uint64_t r = 0; r < ROWS; r++) *slab++ = quants + w < plain ? scratch[r * plain + quants + w] : 0;
+    while (slab < end) *slab++ = 0;
 }
 
 void layout_pack(uint32_t type, struct layout layout, const void *rows, uint64_t n, uint64_t k, uint32_t *dst,

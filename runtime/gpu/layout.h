@@ -5,9 +5,9 @@
  * describes the planes. Rows are interleaved in groups of `rows`, `vec` words at a time, for drivers where a lane owns
  * a row; rows = 1 is row-major. This is the seam for layouts per device class.
  *
- * Sliced: groups of 32 rows (a slab), vec = 1, and in the place of the planes of quants all rows' bits of one weight lie together, so
- * that one word, the same for all lanes, feeds many rows (shaders/include/slices.glsl describes it and reads it). Rows of some types
- * are longer so. */
+ * Sliced: groups of 32 rows (a slab), for drivers whose lanes are the lanes of a vector: quants lie as fields of words that eight rows
+ * take apart at once, with the scales of the same weights in front of them, as numbers that need little decoding
+ * (shaders/include/slices.glsl describes it and reads it). Rows of some types are longer so. vec is 1 and says nothing. */
 #ifndef PUMICE_LAYOUT_H
 #define PUMICE_LAYOUT_H
 

@@ -87,7 +87,7 @@ static enum pumice_status slices_dispatch(struct gpu_backend *g, struct recorder
     enum pumice_status st = PUMICE_OK;
     const struct weight *w = pieces[0].w;
     const uint32_t cols = columns(&g->tuning, op->T);
-    const uint32_t spec[] = {SLICES_LANES, LAYOUT_SLAB_ROWS, 1, cols, gated, next != NULL};
+    const uint32_t spec[] = {SLICES_LANES, cols, gated, next != NULL, g->device.physical.limits.loads_vectors};
     struct slices_push push = {.x = address_of(g, x) + 4ull * op->x_row * w->k, .k = w->k,
                                .row_words = (uint32_t)layout_row_words(w->type, w->parts[0].layout, w->k), .T = op->T, .add = op->add};
     struct dispatch d = {.bindings = {in(x)}, .push = &push};

@@ -112,8 +112,9 @@ static struct gpu_tuning within(const struct device_limits *l, struct gpu_tuning
     t.sample_items = (slice + t.sample_lanes - 1) / t.sample_lanes;
     t.shared_reduce |= !l->subgroup_arithmetic;
     t.by_address &= l->buffer_address;
-    t.sliced &= l->buffer_address && l->subgroup_arithmetic;
-    t.pairs &= l->buffer_address && l->subgroup_arithmetic;
+    const bool vectors = l->subgroup_arithmetic && l->subgroup_shuffle && l->subgroup_size >= SLICES_LANES; /* of lanes.glsl */
+    t.sliced &= l->buffer_address && vectors;
+    t.pairs &= l->buffer_address && vectors && t.lanes == SLICES_LANES;
     return t;
 }
 

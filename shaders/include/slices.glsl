@@ -1,16 +1,21 @@
-// Sliced weights (runtime/gpu/layout.h): the bits of one weight in many neighbouring rows lie in one word.
+// Sliced weights (runtime/gpu/layout.h): quants as fields of words that eight rows, a vector on a processor, take apart with one `and`
+// and one conversion, where they stand.
 //
-// Rows come in slabs of 32. A block of 32 weights begins with SLICE_WORDS words of its first weight, then those of the second,
-// and so on; each row's quant is a field of BITS in one of them, `slice_word` from bit `slice_shift` on. Fields do not cross
-// words: eight rows, a vector on a processor, are an `and` of one word, or of two (three of Q6_K) with `or`, and one conversion.
-// That is why rows of five and six bits take a bit more than in a file, and three bits four. Scales and the rest of a row's words
-// are interleaved: word w of a slab's row r is at 32 w + r.
+// Rows come in slabs of 32, a slab in units: SCALE_WORDS words of scales of each row, then UNIT blocks of 32 weights, SLICE_WORDS
+// words a row. Word w of the scales of row r is at 32 w + r of them.
 //
-// Bit 31 of every word is flipped: the field in the top bits, taken where it stands and converted as a signed number, is then the
-// quant less 2^(BITS - 1), and the others' are quants; so that processors need no unsigned conversion. slice_offset says what is
+// Fields of 2, 4 and 8 bits: a word holds one weight's in neighbouring rows. A block begins with SLICE_WORDS words of its first
+// weight, then those of the second, and so on; a row's field is in `slice_word` from bit `slice_shift` on.
+// Fields of 5 and 6 bits, which do not fill words (ROW_FIELDS): a word holds several weights of one row, `row_place` which; word w of
+// row r is at 32 w + r of the block. That is why such rows, and those of three bits, take more than in a file.
+//
+// Bit 31 is flipped where it is used: the field in the top bits, taken where it stands and converted as a signed number, is then the
+// quant less 2^(BITS - 1), and the others' are quants; so that processors need no unsigned conversion. slice_lack says what is
 // missing. Quants of Q8_0 count from -128.
 //
-// Include before weights.glsl, which reads the scales, with SLICED, ROWS = 32 and VEC = 1.
+// w = s (f - slice_lack) - m, where f is a field's value where it stands (ROW_FIELDS: moved down): slice_scales. Scales are stored
+// ready for that: of super-blocks d, times 2^-slice_shift, and dmin as f32, then 16 bits a block, a byte for each half or for scale
+// and minimum.
 #if defined(W_Q2_K)
 #define BITS 2u
 #define SLICE_WORDS 2u
@@ -20,35 +25,104 @@
 #elif defined(W_Q5_0) || defined(W_Q5_1) || defined(W_Q5_K)
 #define BITS 5u
 #define SLICE_WORDS 6u
+#define ROW_FIELDS 6u
 #elif defined(W_Q6_K)
 #define BITS 6u
 #define SLICE_WORDS 7u
+#define ROW_FIELDS 5u
 #elif defined(W_Q8_0)
 #define BITS 8u
 #define SLICE_WORDS 8u
 #endif
 
 #ifdef BITS
-// Of eight rows, fields of five bits have the first six in the group's own word, of six bits the first five; the other rows' fill
-// the words behind the four groups' own. As in layout.c.
-uvec2 slice_place(uint r) // word, field
+#if defined(W_Q2_K) || defined(W_Q4_K) || defined(W_Q5_K)
+#define UNIT 8
+#define SCALE_WORDS 6 // d, dmin, 16 bits a block
+#elif defined(W_Q3_K) || defined(W_Q6_K)
+#define UNIT 8
+#define SCALE_WORDS 5 // d, 16 bits a block
+#elif defined(W_Q4_1) || defined(W_Q5_1)
+#define UNIT 1
+#define SCALE_WORDS 1 // d and m, halves
+#else
+#define UNIT 2
+#define SCALE_WORDS 1 // d of both blocks, halves
+#endif
+#if defined(W_Q2_K) || defined(W_Q3_K) || defined(W_Q6_K)
+#define HALVES 2 // of a block, with scales of their own
+#else
+#define HALVES 1
+#endif
+
+// What quants count from: w = s (q - CENTRE) - m.
+const float SLICE_CENTRE =
+#if defined(W_Q8_0)
+    128.0;
+#elif defined(W_Q6_K)
+    32.0;
+#elif defined(W_Q5_0)
+    16.0;
+#elif defined(W_Q4_0)
+    8.0;
+#elif defined(W_Q3_K)
+    4.0;
+#else
+    0.0;
+#endif
+
+// As in layout.c.
+#ifdef ROW_FIELDS
+// Word and field of weight j: whole words of a half's 15 weights (Q6_K), the last ones together; no halves (Q5).
+uvec2 row_place(uint j)
 {
-    const uint g = r / 8u, l = r % 8u, own = 32u / BITS, rest = l - own;
-    if (BITS != 5u && BITS != 6u) return uvec2(r / own, r % own);
-    if (l < own) return uvec2(g, l);
-    if (BITS == 5u) return uvec2(4u + g / 3u, g % 3u * 2u + rest);
-    return g < 3u ? uvec2(4u + g, rest) : uvec2(4u + rest / 2u, 3u + rest % 2u);
+    if (BITS == 5u) return uvec2(j / 6u, j % 6u);
+    return j % 16u < 15u ? uvec2(j / 16u * 3u + j % 16u / 5u, j % 16u % 5u) : uvec2(6u, j / 16u);
 }
-uint slice_word(uint r) { return slice_place(r).x; }
-uint slice_shift(uint r) { return slice_place(r).y * BITS; }
-// Whether a row of group g, eight rows, is in word w.
-bool slice_holds(uint g, uint w)
-{
-    if (BITS == 5u) return w == g || w == 4u + g / 3u;
-    if (BITS == 6u) return w == g || (g < 3u ? w == 4u + g : w == 4u || w == 5u);
-    return w == 8u * g * BITS / 32u || w == (8u * g + 7u) * BITS / 32u;
-}
+uint row_mask(uint j) { return ((1u << BITS) - 1u) << row_place(j).y * BITS; }
+float row_scale(uint field) { return uintBitsToFloat((127u - field * BITS) << 23); } // moves it down
+float slice_scale(uint r) { return 1.0; }
+float slice_lack(uint r) { return SLICE_CENTRE; }
+#else
+uint slice_word(uint r) { return r * BITS / 32u; }
+uint slice_shift(uint r) { return r * BITS % 32u; }
 uint slice_mask(uint r) { return ((1u << BITS) - 1u) << slice_shift(r); }
 float slice_scale(uint r) { return uintBitsToFloat((127u - slice_shift(r)) << 23); } // 2^-shift
-float slice_offset(uint r) { return slice_shift(r) + BITS == 32u ? float(1u << (BITS - 1u)) : 0.0; }
+float slice_lack(uint r)
+{
+    const float flipped = slice_shift(r) + BITS == 32u ? float(1u << (BITS - 1u)) : 0.0;
+    return (SLICE_CENTRE - flipped) / slice_scale(r);
+}
+#endif
+
+// Word w of the scales in a unit, of row r of a slab, or of each lane's row r + lane: the including shader says which.
+uint scale_word(uint unit, uint r, uint w);
+
+// s and m for the halves of block b, of row r, whose scale_words are asked for by `base`.
+void slice_scales(uint unit, uint base, uint r, uint b, out vec2 s, out vec2 m)
+{
+    m = vec2(0.0);
+#if UNIT == 8
+    const uint both = scale_word(unit, base, SCALE_WORDS - 4 + b % 8u / 2u) >> (16u * (b & 1u));
+    const float d = uintBitsToFloat(scale_word(unit, base, 0u));
+#if SCALE_WORDS == 6
+    const float d_min = uintBitsToFloat(scale_word(unit, base, 1u));
+#if defined(W_Q2_K)
+    s = d * vec2(int(both & 15u), int((both >> 8) & 15u));
+    m = d_min * vec2(int((both >> 4) & 15u), int((both >> 12) & 15u));
+#else
+    s = vec2(d * float(int(both & 255u)));
+    m = vec2(d_min * float(int((both >> 8) & 255u)));
+#endif
+#else
+    s = d * vec2(int(both << 24) >> 24, int(both << 16) >> 24);
+#endif
+#elif UNIT == 2
+    s = vec2(unpackHalf2x16(scale_word(unit, base, 0u) >> (16u * (b & 1u))).x * slice_scale(r));
+#else
+    const vec2 both = unpackHalf2x16(scale_word(unit, base, 0u));
+    s = vec2(both.x * slice_scale(r));
+    m = vec2(-both.y);
+#endif
+}
 #endif

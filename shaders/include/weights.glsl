@@ -1,9 +1,8 @@
 // Reading packed weights: block_load(base, b, w) gives weights 32b .. 32b+31 of a row as f32.
-// Sliced weights (slices.glsl) have the same scales behind other planes of quants.
 //
 // A row is `row_words` 32-bit words in planes (see runtime/gpu/layout.h, which packs them): first the quants, then
 // scales. Rows are interleaved in groups of ROWS, VEC words at a time, so that lanes that own neighbouring rows read
-// side by side; ROWS = 1 is plain row-major. The weight type is chosen by one define W_<TYPE>.
+// side by side; ROWS = 1 is plain row-major. The weight type is chosen by one define W_<TYPE>. Sliced rows: slices.glsl.
 layout(constant_id = 1) const uint ROWS = 1;
 layout(constant_id = 2) const uint VEC = 4;
 
@@ -22,9 +21,7 @@ uint matrix = 0u;
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer words1 { uint v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer words2 { uvec2 v[]; };
 layout(buffer_reference, std430, buffer_reference_align = 16) readonly buffer words4 { uvec4 v[]; };
-#ifndef ADDRESS // of the row group that bases count from
 #define ADDRESS (SECOND ? uvec2(p.address2_lo, p.address2_hi) : uvec2(p.address_lo, p.address_hi))
-#endif
 #define W1(i) words1(ADDRESS).v[i]
 #define W2(i) words2(ADDRESS).v[i]
 #define W4(i) words4(ADDRESS).v[i]
@@ -49,9 +46,7 @@ layout(set = 0, binding = 4, std430) readonly buffer seconds4 { uvec4 second4[];
 // The word index of a row's word 0.
 uint row_base(uint row, uint row_words) { return row / ROWS * (ROWS * row_words) + row % ROWS * VEC; }
 
-#ifndef WORD // word w of a row
-#define WORD word_load
-#endif
+// Word w of a row.
 uint word_load(uint base, uint w)
 {
     return ROWS == 1u ? W1(base + w) : W1(base + w / VEC * (ROWS * VEC) + w % VEC);
@@ -62,7 +57,7 @@ uvec4 words_load4(uint base, uint w)
     if (ROWS == 1u) return W4((base + w) / 4u);
     if (VEC == 4u) return W4(base / 4u + w / 4u * ROWS);
     if (VEC == 2u) return uvec4(W2(base / 2u + w / 2u * ROWS), W2(base / 2u + (w / 2u + 1u) * ROWS));
-    return uvec4(WORD(base, w), WORD(base, w + 1u), WORD(base, w + 2u), WORD(base, w + 3u));
+    return uvec4(word_load(base, w), word_load(base, w + 1u), word_load(base, w + 2u), word_load(base, w + 3u));
 }
 // Words w, w+1, w even.
 uvec2 words_load2(uint base, uint w)
@@ -70,7 +65,7 @@ uvec2 words_load2(uint base, uint w)
     if (ROWS == 1u) return W2((base + w) / 2u);
     if (VEC == 4u) return W2((base + w / 4u * (ROWS * 4u) + w % 4u) / 2u);
     if (VEC == 2u) return W2(base / 2u + w / 2u * ROWS);
-    return uvec2(WORD(base, w), WORD(base, w + 1u));
+    return uvec2(word_load(base, w), word_load(base, w + 1u));
 }
 // Half i of an array, from the word that holds it; of an array of halves that begins at word w.
 float half_of(uint word, uint i)
@@ -78,7 +73,7 @@ float half_of(uint word, uint i)
     const vec2 both = unpackHalf2x16(word);
     return (i & 1u) == 0u ? both.x : both.y;
 }
-float half_load(uint base, uint w, uint i) { return half_of(WORD(base, w + i / 2u), i); }
+float half_load(uint base, uint w, uint i) { return half_of(word_load(base, w + i / 2u), i); }
 
 vec4 bytes_of(uint q)
 {
@@ -88,19 +83,6 @@ vec4 signed_bytes_of(uint q)
 {
     return vec4(int(q << 24) >> 24, int(q << 16) >> 24, int(q << 8) >> 24, int(q) >> 24);
 }
-
-// What scales_apart needs of block b: factors d, and words q with the small numbers that they scale. Some of it is shared by a
-// super-block of eight blocks (head_super), some by half of one (head_half), some by a pair (head_pair).
-struct block_head {
-    vec2 d;
-    uvec4 q;
-};
-// Words of quants, before those of scales, in a row of k weights; PLAIN_WORDS of them a block.
-#ifdef SLICE_WORDS
-#define QUANT_WORDS(k) ((k) / 32u * (SLICED ? SLICE_WORDS : PLAIN_WORDS))
-#else
-#define QUANT_WORDS(k) ((k) / 32u * PLAIN_WORDS)
-#endif
 
 #if defined(W_F32)
 void block_load(uint base, uint b, uint k, out vec4 w[8])
@@ -128,20 +110,6 @@ void block_load(uint base, uint b, uint k, out vec4 w[8])
 }
 #elif defined(W_Q8_0)
 // planes: quants k/4 words; d halves
-#define PLAIN_WORDS 8u
-#define PAIR_D 1
-#define CENTRE 128.0 // of sliced quants; these are signed
-void head_super(uint base, uint b, uint k, inout block_head head) {}
-void head_half(uint b, inout block_head head) {}
-void head_pair(uint base, uint b, uint k, inout block_head head)
-{
-    head.d = unpackHalf2x16(WORD(base, QUANT_WORDS(k) + b / 2u));
-}
-void scales_apart(block_head head, uint b, out vec2 s, out vec2 m)
-{
-    s = vec2(head.d[b & 1u]);
-    m = vec2(0.0);
-}
 void block_load(uint base, uint b, uint k, out vec4 w[8])
 {
     const float d = half_load(base, k / 4u, b);
@@ -169,121 +137,94 @@ const float iq4[16] = float[16](-127.0, -104.0, -83.0, -65.0, -49.0, -35.0, -22.
 #if defined(W_Q4_K) || defined(W_Q5_K)
 #define SUPER 8u // blocks that share a head: a loop over them loads it once
 #endif
-// What quants count from, where that is one number: w = s * (q - CENTRE) - m; and the words of a block's quants.
-#if defined(W_Q4_0)
-#define CENTRE 8.0
-#elif defined(W_Q5_0)
-#define CENTRE 16.0
-#elif defined(W_Q3_K)
-#define CENTRE 4.0
-#elif defined(W_Q6_K)
-#define CENTRE 32.0
-#else
-#define CENTRE 0.0
-#endif
-#if defined(W_Q2_K)
-#define PLAIN_WORDS 2u
-#elif defined(W_Q3_K)
-#define PLAIN_WORDS 3u
-#elif defined(W_Q5_0) || defined(W_Q5_1) || defined(W_Q5_K)
-#define PLAIN_WORDS 5u
-#elif defined(W_Q6_K)
-#define PLAIN_WORDS 6u
-#else
-#define PLAIN_WORDS 4u
-#endif
-#if defined(W_Q4_0) || defined(W_Q4_1) || defined(W_Q5_0) || defined(W_Q5_1) || defined(W_IQ4_NL)
-#define PAIR_D 1 // d comes with head_pair, not with head_super
-#endif
-void head_pair(uint base, uint b, uint k, inout block_head head)
+// The words that scales_of needs of block b; SUPER: the same for all blocks of a super-block.
+uvec4 head_of(uint base, uint b, uint k)
 {
-#if defined(W_Q4_0) || defined(W_Q5_0) || defined(W_IQ4_NL)
-    // planes: quants k/8 words; Q5_0: high bits k/32 words; d halves
-    head.d = unpackHalf2x16(WORD(base, QUANT_WORDS(k) + b / 2u));
-#elif defined(W_Q4_1) || defined(W_Q5_1)
-    // planes: quants k/8 words; Q5_1: high bits k/32 words; a word a block: d and m
-    head.d = unpackHalf2x16(WORD(base, QUANT_WORDS(k) + b));
+    uvec4 head = uvec4(0u);
+#if defined(W_Q4_0) || defined(W_IQ4_NL)
+    // planes: quants k/8 words; d halves
+    head.x = word_load(base, k / 8u + b / 2u);
+#elif defined(W_Q5_0)
+    // planes: quants k/8 words; high bits k/32 words; d halves
+    head.x = word_load(base, k / 8u + k / 32u + b / 2u);
+#elif defined(W_Q4_1)
+    // planes: quants k/8 words; a word a block: d and m
+    head.x = word_load(base, k / 8u + b);
+#elif defined(W_Q5_1)
+    // planes: quants k/8 words; high bits k/32 words; a word a block: d and m
+    head.x = word_load(base, k / 8u + k / 32u + b);
+#elif defined(W_IQ4_XS)
+    // planes: quants k/8 words; 2 words a super-block: d and the scales' high bits, their low nibbles
+    head.xy = words_load2(base, k / 8u + b / 8u * 2u);
 #elif defined(W_Q2_K)
     // planes: quants k/16 words; scale and minimum nibbles k/64 words; d and dmin a word a super-block
-    head.q.x = WORD(base, QUANT_WORDS(k) + b / 2u);
+    head.xy = uvec2(word_load(base, k / 16u + b / 2u), word_load(base, k / 16u + k / 64u + b / 8u));
 #elif defined(W_Q3_K)
     // planes: quants k/16 words; high bits k/32 words; 3 words of packed scales a super-block; d halves
-    head.q.x = WORD(base, QUANT_WORDS(k) + b / 8u * 3u + b % 4u / 2u);
+    const uint plane = k / 16u + k / 32u, scales = plane + b / 8u * 3u;
+    head.xyz = uvec3(word_load(base, scales + b % 4u / 2u), word_load(base, scales + 2u), word_load(base, plane + k / 256u * 3u + b / 16u));
+#elif defined(W_Q4_K)
+    // planes: quants k/8 words; 4 words a super-block: d and dmin, 12 bytes of scales
+    head = words_load4(base, k / 8u + b / 8u * 4u);
+#elif defined(W_Q5_K)
+    // planes: quants k/8 words; high bits k/32 words; 4 words a super-block: d and dmin, 12 bytes of scales
+    head = words_load4(base, k / 8u + k / 32u + b / 8u * 4u);
 #elif defined(W_Q6_K)
     // planes: low nibbles k/8 words; high bits k/16 words; int8 scales k/64 words; d halves
-    head.q.x = WORD(base, QUANT_WORDS(k) + b / 2u);
+    const uint plane = k / 8u + k / 16u;
+    head.xy = uvec2(word_load(base, plane + b / 2u), word_load(base, plane + k / 64u + b / 16u));
 #endif
+    return head;
 }
-void head_super(uint base, uint b, uint k, inout block_head head)
+// w = s * q - m, for the halves of block b.
+void scales_of(uvec4 head, uint b, out vec2 s, out vec2 m)
 {
-#if defined(W_IQ4_XS)
-    // planes: quants k/8 words; 2 words a super-block: d and the scales' high bits, their low nibbles
-    head.q.xy = words_load2(base, QUANT_WORDS(k) + b / 8u * 2u);
-    head.d = unpackHalf2x16(head.q.x);
-#elif defined(W_Q2_K)
-    head.d = unpackHalf2x16(WORD(base, QUANT_WORDS(k) + k / 64u + b / 8u));
-#elif defined(W_Q3_K)
-    head.q.y = WORD(base, QUANT_WORDS(k) + b / 8u * 3u + 2u);
-    head.d.x = half_load(base, QUANT_WORDS(k) + k / 256u * 3u, b / 8u);
-#elif defined(W_Q4_K) || defined(W_Q5_K)
-    // planes: quants k/8 words; Q5_K: high bits k/32 words; 4 words a super-block: d and dmin, 12 bytes of scales
-    head.q = words_load4(base, QUANT_WORDS(k) + b / 8u * 4u);
-    head.d = unpackHalf2x16(head.q.x);
-#elif defined(W_Q6_K)
-    head.d.x = half_load(base, QUANT_WORDS(k) + k / 64u, b / 8u);
-#endif
-}
-// Q4_K, Q5_K: the low bits of the bytes of q.y and of q.z are the scales and minimums of four blocks, of the half that b is in.
-void head_half(uint b, inout block_head head)
-{
-#ifdef SUPER
-    if (b % 8u >= 4u) {
-        head.q.y = (head.q.w & 0x0f0f0f0fu) | (head.q.y >> 2 & 0x30303030u);
-        head.q.z = (head.q.w >> 4 & 0x0f0f0f0fu) | (head.q.z >> 2 & 0x30303030u);
-    }
-#endif
-}
-void scales_apart(block_head head, uint b, out vec2 s, out vec2 m)
-{
+#if defined(W_Q4_0)
+    s = vec2(half_of(head.x, b));
+    m = 8.0 * s;
+#elif defined(W_IQ4_NL)
+    s = vec2(half_of(head.x, b));
     m = vec2(0.0);
-#if defined(W_Q4_0) || defined(W_IQ4_NL) || defined(W_Q5_0)
-    s = vec2(head.d[b & 1u]);
+#elif defined(W_Q5_0)
+    s = vec2(half_of(head.x, b));
+    m = 16.0 * s;
 #elif defined(W_Q4_1) || defined(W_Q5_1)
-    s = vec2(head.d.x);
-    m = vec2(-head.d.y);
+    const vec2 d = unpackHalf2x16(head.x);
+    s = vec2(d.x);
+    m = vec2(-d.y);
 #elif defined(W_IQ4_XS)
-    const uint low = (head.q.y >> (4u * (b % 8u))) & 15u, high = (head.q.x >> (16u + 2u * (b % 8u))) & 3u;
-    s = vec2(head.d.x * float(int(low | high << 4) - 32));
+    const uint low = (head.y >> (4u * (b % 8u))) & 15u, high = (head.x >> (16u + 2u * (b % 8u))) & 3u;
+    s = vec2(unpackHalf2x16(head.x).x * float(int(low | high << 4) - 32));
+    m = vec2(0.0);
 #elif defined(W_Q2_K)
-    const uint both = head.q.x >> (16u * (b & 1u));
-    s = head.d.x * vec2(both & 15u, (both >> 8) & 15u);
-    m = head.d.y * vec2((both >> 4) & 15u, (both >> 12) & 15u);
+    const uint both = head.x >> (16u * (b & 1u));
+    const vec2 d = unpackHalf2x16(head.y);
+    s = d.x * vec2(both & 15u, (both >> 8) & 15u);
+    m = d.y * vec2((both >> 4) & 15u, (both >> 12) & 15u);
 #elif defined(W_Q3_K)
     const uint i = 2u * (b % 8u); // scales i and i + 1 of 16
-    const uint low = head.q.x >> (8u * (i & 3u) + 4u * (i / 8u)), high = head.q.y >> (8u * (i & 3u) + 2u * (i / 4u));
-    s = head.d.x * vec2(int((low & 15u) | (high & 3u) << 4) - 32, int(((low >> 8) & 15u) | ((high >> 8) & 3u) << 4) - 32);
+    const uint low = head.x >> (8u * (i & 3u) + 4u * (i / 8u)), high = head.y >> (8u * (i & 3u) + 2u * (i / 4u));
+    s = half_of(head.z, b / 8u) * vec2(int((low & 15u) | (high & 3u) << 4) - 32, int(((low >> 8) & 15u) | ((high >> 8) & 3u) << 4) - 32);
+    m = 4.0 * s;
 #elif defined(W_Q4_K) || defined(W_Q5_K)
-    const uint shift = 8u * (b & 3u);
-    s = vec2(head.d.x * float(int(head.q.y >> shift & 63u)));
-    m = vec2(head.d.y * float(int(head.q.z >> shift & 63u)));
+    const vec2 d = unpackHalf2x16(head.x);
+    const uint j = b % 8u, shift = 8u * (j & 3u);
+    uint scale, low;
+    if (j < 4u) {
+        scale = (head.y >> shift) & 63u;
+        low = (head.z >> shift) & 63u;
+    } else {
+        const uint both = head.w >> shift;
+        scale = (both & 15u) | ((head.y >> (shift + 6u)) & 3u) << 4;
+        low = ((both >> 4) & 15u) | ((head.z >> (shift + 6u)) & 3u) << 4;
+    }
+    s = vec2(d.x * float(scale));
+    m = vec2(d.y * float(low));
 #elif defined(W_Q6_K)
-    const uint both = head.q.x >> (16u * (b & 1u));
-    s = head.d.x * vec2(int(both << 24) >> 24, int(both << 16) >> 24);
+    const uint both = head.x >> (16u * (b & 1u));
+    s = half_of(head.y, b / 8u) * vec2(int(both << 24) >> 24, int(both << 16) >> 24);
+    m = 32.0 * s;
 #endif
-}
-// w = s * q - m.
-void scales_of(block_head head, uint b, out vec2 s, out vec2 m)
-{
-    scales_apart(head, b, s, m);
-    if (CENTRE != 0.0) m += CENTRE * s;
-}
-block_head head_of(uint base, uint b, uint k)
-{
-    block_head head = block_head(vec2(0.0), uvec4(0u));
-    head_super(base, b, k, head);
-    head_half(b, head);
-    head_pair(base, b, k, head);
-    return head;
 }
 // The words of a block's quants and of their high bits, loaded; block_bits takes them apart.
 #define QUANTS 1

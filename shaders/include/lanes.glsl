@@ -1,0 +1,33 @@
+// A workgroup of one subgroup of eight lanes, the lanes of a processor's vector: for software drivers that load what is the same for
+// all lanes once (device_limits.loads_once). Before: APART, whether this one does what follows
+// (loads_vectors).
+//
+// What differs by lane they load lane by lane. But a lane's number within its subgroup is a constant of their compiler's: eight loads
+// of neighbouring places, each the same for all lanes, of which each lane keeps its own, become one load of a vector. Seen in the
+// code that lavapipe of Mesa 26 makes; other drivers would only take longer to compile it.
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+
+#define LANE gl_SubgroupInvocationID
+
+// mine = `element`, an expression in i that is the same for all lanes, for i = LANE.
+#define EACH_LANE(mine, i, element)                                                      \
+    if (APART) {                                                                         \
+        {                                                                                \
+            const uint i = 0u;                                                           \
+            mine = element;                                                              \
+        }                                                                                \
+        [[unroll]] for (uint i = 1u; i < 8u; i++) mine = mix(mine, element, LANE == i);  \
+    } else {                                                                             \
+        const uint i = LANE;                                                             \
+        mine = element;                                                                  \
+    }
+
+// Loops that are to be unrolled count up to a number: Mesa 22.3 leaves others as loops, and ends a kernel after 65,535 turns.
+
+float lanes_sum(float v)
+{
+    v += subgroupShuffle(v, LANE ^ 4u);
+    v += subgroupShuffle(v, LANE ^ 2u);
+    return v + subgroupShuffle(v, LANE ^ 1u);
+}
