@@ -4,8 +4,7 @@
 // Called for op_qk_norm_rope_kv or op_bias_rope_kv and the op_attention behind it (T = 1), on software drivers that load a word
 // for all lanes at once: a dispatch there costs as much as the work. Everything but the step is reached by address.
 // Numerics: f32; online softmax over chunks of positions. Angles in rope.glsl, caches in kv_layout.h.
-// Mapping: scores: a lane a position, the query's elements the same for all lanes. Values: lanes share the words of a position.
-// E % (4 * WG) == 0, E % 32 == 0.
+// Mapping: eight lanes (lanes.glsl) share the words of a position, neighbours next to each other, of keys and of values. E % 32 == 0.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_buffer_reference : require
@@ -20,6 +19,8 @@ layout(constant_id = 2) const uint QUERIES = 2; // query heads a KV head
 layout(constant_id = 3) const bool NEIGHBOURS = false; // pairs (2i, 2i + 1), else (i, i + E/2)
 layout(constant_id = 4) const bool NORM = true;
 layout(constant_id = 5) const bool BIAS = false;
+layout(constant_id = 6) const bool APART = true;
+#include "lanes.glsl"
 
 layout(set = 0, binding = 0, std430) readonly buffer steps { uint step_words[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer floats_in { float v[]; };
@@ -60,7 +61,7 @@ void load_head(uvec2 x, uint head, uvec2 w, bool norm)
 {
     float sum = 0.0;
     [[unroll]] for (uint j = 0u; j < E / WG; j++) {
-        const uint i = j * WG + gl_LocalInvocationIndex;
+        const uint i = j * WG + LANE;
         float a = floats_in(x).v[head * E + i];
         if (BIAS) a += floats_in(w).v[head * E + i];
         row[i] = a;
@@ -69,7 +70,7 @@ void load_head(uvec2 x, uint head, uvec2 w, bool norm)
     const float scale = NORM && norm ? 1.0 / sqrt(workgroup_sum(sum) / float(E) + p.eps) : 1.0;
     if (NORM && norm)
         [[unroll]] for (uint j = 0u; j < E / WG; j++) {
-            const uint i = j * WG + gl_LocalInvocationIndex;
+            const uint i = j * WG + LANE;
             row[i] *= scale * floats_in(w).v[i];
         }
     barrier();
@@ -79,7 +80,7 @@ void load_head(uvec2 x, uint head, uvec2 w, bool norm)
 void turn_head(bool is_query, uint r)
 {
     [[unroll]] for (uint j = 0u; j < E / 2u / WG; j++) {
-        const uint i = j * WG + gl_LocalInvocationIndex;
+        const uint i = j * WG + LANE;
         const uint at0 = pair_first(i, E, NEIGHBOURS), at1 = pair_second(i, E, NEIGHBOURS);
         const vec2 cs = cos_sins[i];
         const float a = row[at0], b = row[at1];
@@ -95,38 +96,51 @@ void turn_head(bool is_query, uint r)
     barrier();
 }
 
-// scores[r * CHUNK + i] of positions first + i .. of this lane's for each query; the largest. Past `end`: LOWEST.
+// A lane's elements of the queries, which lie as those of a position's words do.
+float own_query[QUERIES * SUMS];
+
+#define LANES_OF(cache, word, at) EACH_LANE(word, i, cache[(at) + i])
+
+// The products of the queries with the key at position n.
+void score_position(uint head, uint n, out float score[QUERIES])
+{
+    [[unroll]] for (uint r = 0u; r < QUERIES; r++) score[r] = 0.0;
+    [[unroll]] for (uint j = 0u; j < OWN; j++) {
+        uint word;
+        LANES_OF(k_cache, word, head + n * ROW + j * WG)
+        const vec4 x = elements(word);
+        const float d = SCALE(k_cache, head, n, j * WG / BLOCK);
+        [[unroll]] for (uint r = 0u; r < QUERIES; r++) {
+            float part = 0.0;
+            [[unroll]] for (uint c = 0u; c < WORD; c++) part = fma(own_query[r * SUMS + j * WORD + c], x[c], part);
+            score[r] = fma(part, d, score[r]);
+        }
+    }
+    [[unroll]] for (uint r = 0u; r < QUERIES; r++) score[r] = lanes_sum(score[r]);
+}
+
+// scores[r * CHUNK + i] of positions first + i for each query; the largest of this lane's. Past `end`: LOWEST.
 #define LOWEST -3.0e38
 void score_chunk(uint head, uint first, uint end, out float most[QUERIES])
 {
     [[unroll]] for (uint r = 0u; r < QUERIES; r++) most[r] = LOWEST;
     for (uint at = 0u; first + at < end; at += WG) {
-        const uint i = at + gl_LocalInvocationIndex, n = min(first + i, end - 1u);
-        float score[QUERIES];
-        [[unroll]] for (uint r = 0u; r < QUERIES; r++) score[r] = 0.0;
-        [[unroll]] for (uint b = 0u; b < E / 32u; b++) {
-            vec2 part[QUERIES];
-            [[unroll]] for (uint r = 0u; r < QUERIES; r++) part[r] = vec2(0.0);
-            [[unroll]] for (uint w = 0u; w < BLOCK; w++) {
-                const vec4 x = elements(k_cache[head + n * ROW + b * BLOCK + w]);
-                [[unroll]] for (uint r = 0u; r < QUERIES; r++)
-                    [[unroll]] for (uint c = 0u; c < WORD; c++)
-                        part[r][c % 2u] = fma(query[r * E + 32u * b + w * WORD + c], x[c], part[r][c % 2u]);
-            }
-            const float d = SCALE(k_cache, head, n, b);
-            [[unroll]] for (uint r = 0u; r < QUERIES; r++) score[r] += d * (part[r].x + part[r].y);
+        float mine[QUERIES], score[QUERIES];
+        [[unroll]] for (uint i = 0u; i < 8u; i++) {
+            score_position(head, min(first + at + i, end - 1u), score);
+            [[unroll]] for (uint r = 0u; r < QUERIES; r++) mine[r] = i == 0u ? score[r] : mix(mine[r], score[r], LANE == i);
         }
         [[unroll]] for (uint r = 0u; r < QUERIES; r++) {
-            if (first + i >= end) score[r] = LOWEST;
-            scores[r * CHUNK + i] = score[r];
-            most[r] = max(most[r], score[r]);
+            if (first + at + LANE >= end) mine[r] = LOWEST;
+            scores[r * CHUNK + at + LANE] = mine[r];
+            most[r] = max(most[r], mine[r]);
         }
     }
 }
 
 void main()
 {
-    const uint lane = gl_LocalInvocationIndex, g = gl_WorkGroupID.x, head = g * p.C * KV_ROW_WORDS;
+    const uint lane = LANE, g = gl_WorkGroupID.x, head = g * p.C * KV_ROW_WORDS;
     const uint position = STEP_PAST(step_words), n_positions = position + 1u;
     [[unroll]] for (uint j = 0u; j < E / 2u / WG; j++) {
         const uint i = j * WG + lane;
@@ -145,6 +159,8 @@ void main()
     }
     memoryBarrierBuffer();
     barrier();
+    [[unroll]] for (uint r = 0u; r < QUERIES; r++)
+        [[unroll]] for (uint i = 0u; i < SUMS; i++) own_query[r * SUMS + i] = query[r * E + (i / WORD * WG + lane) * WORD + i % WORD];
 
     float top[QUERIES], sum[QUERIES], total[QUERIES * SUMS], most[QUERIES];
     [[unroll]] for (uint r = 0u; r < QUERIES; r++) top[r] = LOWEST, sum[r] = 0.0;
@@ -168,8 +184,9 @@ void main()
             [[unroll]] for (uint s = 0u; s < STEPS; s++) {
                 const uint own = min(first + at + s, end - 1u);
                 [[unroll]] for (uint j = 0u; j < OWN; j++) {
-                    const uint w = j * WG + lane;
-                    const vec4 x = elements(v_cache[head + own * ROW + w]) * SCALE(v_cache, head, own, w / BLOCK);
+                    uint word;
+                    LANES_OF(v_cache, word, head + own * ROW + j * WG)
+                    const vec4 x = elements(word) * SCALE(v_cache, head, own, j * WG / BLOCK);
                     [[unroll]] for (uint r = 0u; r < QUERIES; r++)
                         [[unroll]] for (uint c = 0u; c < WORD; c++)
                             total[r * SUMS + j * WORD + c] = fma(scores[r * CHUNK + at + s], x[c], total[r * SUMS + j * WORD + c]);

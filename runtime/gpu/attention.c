@@ -207,10 +207,10 @@ enum { ROPE_QUERIES = 1024 /* elements of a KV head's queries that its workgroup
 
 bool gpu_rope_attention_suits(const struct gpu_backend *g, const struct op *op)
 {
-    const uint64_t lanes = g->tuning.lanes, most = g->device.physical.limits.max_storage_range;
-    const uint32_t queries = op->H / op->G, chunk = 8 * g->tuning.lanes; /* as rope_attention.comp goes through the positions */
+    const uint64_t most = g->device.physical.limits.max_storage_range;
+    const uint32_t queries = op->H / op->G, chunk = 8 * SLICES_LANES; /* as rope_attention.comp goes through the positions */
     if (too_deep(g, (uint64_t)groups(op->kv.C, chunk) * (8 + 8 * queries + chunk / 4 + 1))) return false;
-    return op->E % 32 == 0 && op->E % (4 * lanes) == 0 && op->H / op->G * op->E <= ROPE_QUERIES && op->kv.k.bytes <= most &&
+    return op->E % 32 == 0 && op->H / op->G * op->E <= ROPE_QUERIES && op->kv.k.bytes <= most &&
            op->kv.v.bytes <= most;
 }
 
@@ -218,7 +218,8 @@ enum pumice_status gpu_rope_attention(struct gpu_backend *g, struct recorder *r,
 {
     enum pumice_status st = PUMICE_OK;
     const bool norm = rope->kind == OP_QK_NORM_ROPE_KV, bias = !norm && rope->w;
-    const uint32_t spec[] = {g->tuning.lanes, op->E, op->H / op->G, rope->rope.neighbours, norm, bias};
+    const uint32_t spec[] = {SLICES_LANES, op->E, op->H / op->G, rope->rope.neighbours, norm, bias,
+                             g->device.physical.limits.loads_vectors};
     struct buf turns = {0};
     char name[64];
     TRY(gpu_rope_table(g, op->E, &rope->rope, &turns));
