@@ -53,7 +53,7 @@ static void subgroup_128(struct device_limits *l) { gpu(l), l->subgroup_size = 1
 static void software_4(struct device_limits *l) { l->subgroup_size = 4; }
 static void loads_once(struct device_limits *l) { l->loads_once = true, l->subgroup_size = 8; }
 static void loads_once_no_address(struct device_limits *l) { loads_once(l), l->buffer_address = false; }
-static void loads_once_small_range(struct device_limits *l) { loads_once(l), l->max_storage_range = 64 << 10; }
+static void loads_once_small_range(struct device_limits *l) { loads_once(l), l->loads_vectors = true, l->max_storage_range = 64 << 10; }
 static void software_16(struct device_limits *l) { l->subgroup_size = 16; }
 
 static void all_at_once(struct device_limits *l)

@@ -5,7 +5,7 @@
 #include "layout.h"
 #include "record.h"
 
-enum { TILE_LARGEST = 1 << 30, SLICES_LANES = 8 /* of matvec_slices */ };
+enum { TILE_LARGEST = 1 << 30, SLICES_LANES = 8 /* of lanes.glsl */ };
 
 /* How kernels map to the device; chosen in tuning.c by device class. */
 struct gpu_tuning {

@@ -106,8 +106,6 @@ static void put_nibbles(const uint8_t *q, uint32_t *words)
     }
 }
 
-static uint32_t u32_of_halves(uint16_t low, uint16_t high) { return (uint32_t)low | (uint32_t)high << 16; }
-
 static void put_half(uint32_t *words, uint64_t i, uint16_t half) { words[i / 2] |= (uint32_t)half << (16 * (i & 1)); }
 
 /* The 16 bytes of a 32-weight block: weights 0..15 low, 16..31 high. */
@@ -333,7 +331,7 @@ static uint32_t *put_d(const struct slicing *s, uint16_t d, uint16_t dmin, uint3
     return w;
 }
 
-/* The words of scales of unit u of a row in GGUF's blocks, whose quants stand at bit `shift`. */
+/* The words of scales, zeros before, of unit u of a row in GGUF's blocks, whose quants stand at bit `shift`. */
 static void put_scales(uint32_t type, const struct slicing *s, const void *row, uint64_t k, uint64_t u, uint32_t shift, uint32_t *w)
 {
     uint8_t bytes[16] = {0};
@@ -350,14 +348,9 @@ static void put_scales(uint32_t type, const struct slicing *s, const void *row, 
         w = put_d(s, b->d, 0, shift, w);
         break;
     }
-    case GGUF_T_Q4_K: {
-        const struct block_q4_K *b = (const struct block_q4_K *)row + u;
-        for (int i = 0; i < 8; i++) quant_scale_min_k4(i, b->scales, &bytes[2 * i], &bytes[2 * i + 1]);
-        w = put_d(s, b->d, b->dmin, shift, w);
-        break;
-    }
-    case GGUF_T_Q5_K: {
-        const struct block_q5_K *b = (const struct block_q5_K *)row + u;
+    case GGUF_T_Q4_K:
+    case GGUF_T_Q5_K: { /* whose blocks begin alike */
+        const struct block_q4_K *b = (const void *)((const uint8_t *)row + u * quant_row_bytes(type, QUANT_K));
         for (int i = 0; i < 8; i++) quant_scale_min_k4(i, b->scales, &bytes[2 * i], &bytes[2 * i + 1]);
         w = put_d(s, b->d, b->dmin, shift, w);
         break;
@@ -368,15 +361,15 @@ static void put_scales(uint32_t type, const struct slicing *s, const void *row, 
         w = put_d(s, b->d, 0, shift, w);
         break;
     }
-    case GGUF_T_Q4_1: *w = u32_of_halves(((const struct block_q4_1 *)row)[u].d, ((const struct block_q4_1 *)row)[u].m); return;
-    case GGUF_T_Q5_1: *w = u32_of_halves(((const struct block_q5_1 *)row)[u].d, ((const struct block_q5_1 *)row)[u].m); return;
-    default: { /* d of two blocks; each block begins with it */
-        const uint64_t stride = quant_row_bytes(type, 32);
-        uint16_t d[2] = {0, 0};
-        for (uint64_t i = 0; i < 2 && 2 * u + i < k / 32; i++) memcpy(&d[i], (const uint8_t *)row + (2 * u + i) * stride, 2);
-        *w = u32_of_halves(d[0], d[1]);
+    case GGUF_T_Q4_1:
+    case GGUF_T_Q5_1: *w = u32_of_le((const uint8_t *)row + u * quant_row_bytes(type, 32)); return; /* d and m begin a block */
+    default:
+        for (uint64_t b = 2 * u; b < MIN(2 * u + 2, k / 32); b++) { /* d begins it */
+            uint16_t d;
+            memcpy(&d, (const uint8_t *)row + b * quant_row_bytes(type, 32), sizeof d);
+            put_half(w, b % 2, d);
+        }
         return;
-    }
     }
     for (int i = 0; i < 4; i++) w[i] = u32_of_le(bytes + 4 * i);
 }
