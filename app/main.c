@@ -4,7 +4,6 @@
 
 #include "app/commands.h"
 #include "app/term.h"
-#include "runtime/platform.h"
 #ifdef PUMICE_HAVE_WINDOW
 #include "app/window/window.h"
 #endif
@@ -102,23 +101,11 @@ static int traced(const struct options *o)
     return code == EXIT_CODE_OK ? EXIT_CODE_FAILURE : code;
 }
 
-/* Mesa's software driver halves each dispatch between as many threads as there are processors; Linux often wakes both on one of
- * them, and the other is idle. With twice as many threads both work. Measured on two processors only (SPEED.md): many are
- * left alone. */
-static void software_driver_threads(void)
-{
-    const uint32_t n = platform_cpu_count();
-    char value[16];
-    snprintf(value, sizeof value, "%u", 2 * n);
-    if (n > 1 && n <= 8) platform_default_variable("LP_NUM_THREADS", value);
-}
-
 int main(int argc, char **argv)
 {
     struct options o;
     int code = EXIT_CODE_OK;
     term_init(false);
-    software_driver_threads();
     if (options_parse(argc, argv, &o) != PUMICE_OK) return command_usage("%s", pumice_error());
     term_init(o.quiet);
     if (o.verbose) pumice_log_to(on_log, NULL);

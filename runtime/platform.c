@@ -509,8 +509,6 @@ uint32_t platform_cpu_count(void)
     return n > 0 ? (uint32_t)n : 1;
 }
 
-void platform_default_variable(const char *name, const char *value) { (void)setenv(name, value, 0); }
-
 uint64_t platform_memory_bytes(void)
 {
     const long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);

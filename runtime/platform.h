@@ -79,8 +79,6 @@ void platform_cond_destroy(struct platform_cond *c);
 void platform_cond_wait(struct platform_cond *c, struct platform_mutex *m);
 void platform_cond_broadcast(struct platform_cond *c);
 uint32_t platform_cpu_count(void); /* processors this process may use, at least 1 */
-/* Sets an environment variable, for libraries that are loaded later, unless it has a value. Before other threads are started. */
-void platform_default_variable(const char *name, const char *value);
 uint64_t platform_memory_bytes(void); /* physical memory, 0 if unknown */
 uint64_t platform_memory_available(void); /* what can be had without pushing others out; physical memory if unknown */
 

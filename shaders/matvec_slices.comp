@@ -137,7 +137,8 @@ void multiply(uint i, uint slab, uint col0)
     [[unroll]] for (uint c = 0u; c < COLS; c++)
         x_address[c] = address_plus(p.x, min(col0 + c, p.T - 1u) * p.k * 4u);
     [[unroll]] for (uint r = 0u; r < GROUPS * COLS; r++) sums[r] = 0.0;
-    for (uint b = 0u; b < p.k / 32u; b++) add_block(b);
+    const uint n = p.k / 32u;
+    for (uint b = 0u; b < n; b++) add_block(min(b, n - 1u)); // lanes.glsl: one turn more, for no lane
 }
 
 uint slabs_of(uint i) { return (p.rows[i] + 31u) / 32u; }
@@ -165,7 +166,7 @@ void main()
         for (; i < 2u && slab >= slabs_of(i); i++) slab -= slabs_of(i);
     if (slab >= slabs_of(i)) return;
     float gate[GROUPS * COLS];
-    for (uint turn = 0u; turn < (GATED ? 2u : 1u); turn++) {
+    [[unroll]] for (uint turn = 0u; turn < (GATED ? 2u : 1u); turn++) {
         [[unroll]] for (uint r = 0u; r < GROUPS * COLS; r++) gate[r] = sums[r];
         multiply(i + turn, slab, col0);
     }

@@ -34,7 +34,7 @@ const uint STEPS = 4u;      // positions of values at once
 shared float row[E];
 shared vec2 cos_sins[E / 2u];
 shared float query[QUERIES * E];
-shared float scores[QUERIES * CHUNK];
+shared float scores[QUERIES * CHUNK + STEPS]; // read once more for no lane (lanes.glsl)
 
 #define k_cache cache_words(p.keys).v
 #define v_cache cache_words(p.values).v

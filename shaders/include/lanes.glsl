@@ -23,6 +23,9 @@
         mine = element;                                                                  \
     }
 
+// What is the same for all lanes is loaded even where no lane is on, and a loop that is left at its top runs once more for no lane: so
+// addresses have to stay inside then, too. (Loops left at their ends were slower: what is summed is copied in each turn.)
+//
 // Loops that are to be unrolled count up to a number: Mesa 22.3 leaves others as loops, and ends a kernel after 65,535 turns.
 
 float lanes_sum(float v)
