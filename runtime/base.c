@@ -255,6 +255,16 @@ char *str_escape(struct str s, char *out, size_t out_bytes)
     return out;
 }
 
+size_t str_append(char *text, size_t size, size_t n, const char *format, ...)
+{
+    va_list args;
+    assert(n < size);
+    va_start(args, format);
+    const int written = vsnprintf(text + n, size - n, format, args);
+    va_end(args);
+    return written < 0 ? n : MIN(n + (size_t)written, size - 1);
+}
+
 bool str_printable(struct str s)
 {
     for (size_t i = 0; i < s.n;) {

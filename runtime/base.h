@@ -90,6 +90,8 @@ bool str_startsz(struct str a, const char *z);
 /* Writes s into out (NUL-terminated, cut to fit with "..."): printable UTF-8 as it is, everything else, such as
  * control, bidirectional and invalid bytes, as \xNN; so that bytes of a file can be shown. Returns out. */
 char *str_escape(struct str s, char *out, size_t out_bytes);
+/* Writes to text + n, n < size, cut to fit the size bytes with the NUL. Returns the new length, below size. */
+size_t str_append(char *text, size_t size, size_t n, const char *format, ...) PRINTF_LIKE(4, 5);
 bool str_printable(struct str s); /* str_escape would change nothing */
 /* Bytes of the UTF-8 sequence at s[0..n) and its code point; 0 when it is not well-formed. */
 size_t utf8_decode(const char *s, size_t n, uint32_t *code);

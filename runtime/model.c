@@ -76,7 +76,7 @@ static enum pumice_status find_arch(const struct pumice_model *m, enum arch *out
             *out = (enum arch)i;
             return PUMICE_OK;
         }
-        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", archs[i].name);
+        n = str_append(list, sizeof list, n, "%s%s", i ? ", " : "", archs[i].name);
     }
     return err_set(PUMICE_UNSUPPORTED, "the architecture `%s` is not supported; pumice runs %s", show(m->architecture).text, list);
 }
@@ -156,17 +156,17 @@ static enum pumice_status check_type(const struct gguf_tensor *t, bool vector)
     if (vector) return t->type == GGUF_T_F32 || t->type == GGUF_T_F16 || t->type == GGUF_T_BF16 ? PUMICE_OK
                                                                                                : err_type(t, "F32, F16, BF16");
     if (quant_can_dequantize(t->type)) return PUMICE_OK;
-    for (uint32_t i = 0, n = 0; i < GGUF_N_TENSOR_TYPES && n < sizeof list; i++)
-        if (quant_can_dequantize(i))
-            n += (uint32_t)snprintf(list + n, sizeof list - n, "%s%s", n ? ", " : "", gguf_type(i)->name);
+    for (size_t i = 0, n = 0; i < GGUF_N_TENSOR_TYPES; i++)
+        if (quant_can_dequantize((uint32_t)i))
+            n = str_append(list, sizeof list, n, "%s%s", n ? ", " : "", gguf_type((uint32_t)i)->name);
     return err_type(t, list);
 }
 
 static enum pumice_status err_shape(const struct gguf_tensor *t, const char *want)
 {
     char has[128] = "";
-    for (uint32_t i = 0, n = 0; i < t->n_dims && i < GGUF_MAX_DIMS && n < sizeof has; i++)
-        n += (uint32_t)snprintf(has + n, sizeof has - n, "%s%llu", i ? ", " : "", (unsigned long long)t->dims[i]);
+    for (size_t i = 0, n = 0; i < t->n_dims && i < GGUF_MAX_DIMS; i++)
+        n = str_append(has, sizeof has, n, "%s%llu", i ? ", " : "", (unsigned long long)t->dims[i]);
     return err_set(PUMICE_FORMAT, "tensor %s: want [%s], file has [%s]; %s", show(t->name).text, want, has, damaged);
 }
 

@@ -65,24 +65,24 @@ static enum pumice_status put_all(struct platform_writer *w, struct span *all)
     enum pumice_status st = PUMICE_OK;
     char lines[16384];
     const uint32_t total = atomic_load(&n_spans), n = MIN(total, (uint32_t)TRACE_MAX_SPANS);
-    size_t used = (size_t)snprintf(lines, sizeof lines,
-                                   "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"program\":\"pumice %s\",\"dropped\":%u},\"traceEvents\":[\n"
-                                   "{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":1,\"args\":{\"name\":\"host\"}},\n"
-                                   "{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":2,\"args\":{\"name\":\"device\"}}",
-                                   pumice_version(), total - n);
+    size_t used = str_append(lines, sizeof lines, 0,
+                             "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"program\":\"pumice %s\",\"dropped\":%u},\"traceEvents\":[\n"
+                             "{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":1,\"args\":{\"name\":\"host\"}},\n"
+                             "{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":2,\"args\":{\"name\":\"device\"}}",
+                             pumice_version(), total - n);
     for (uint32_t i = 0; i < n; i++) {
         struct span *s = &all[i];
         if (!s->track) continue;
         clean(s->name);
         const double begin_us = ((double)s->begin_ns - (double)start_ns) / 1e3;
-        used += (size_t)snprintf(lines + used, sizeof lines - used,
-                                 ",\n{\"name\":\"%s\",\"ph\":\"X\",\"pid\":1,\"tid\":%u,\"ts\":%.3f,\"dur\":%.3f}", s->name, s->track,
-                                 begin_us, (double)s->ns / 1e3);
+        used = str_append(lines, sizeof lines, used,
+                          ",\n{\"name\":\"%s\",\"ph\":\"X\",\"pid\":1,\"tid\":%u,\"ts\":%.3f,\"dur\":%.3f}", s->name, s->track,
+                          begin_us, (double)s->ns / 1e3);
         if (used < sizeof lines - 256) continue;
         TRY(platform_writer_put(w, lines, used));
         used = 0;
     }
-    used += (size_t)snprintf(lines + used, sizeof lines - used, "\n]}\n");
+    used = str_append(lines, sizeof lines, used, "\n]}\n");
     TRY(platform_writer_put(w, lines, used));
 fail:
     return st;

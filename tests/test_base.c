@@ -17,6 +17,19 @@ static void other_thread(void *user)
     (void)err_set(PUMICE_IO, "of the other thread");
 }
 
+static void test_append(void)
+{
+    char text[8] = "?";
+    size_t n = str_append(text, sizeof text, 0, "%s", "ab");
+    CHECK(n == 2 && strcmp(text, "ab") == 0, "%zu '%s'", n, text);
+    n = str_append(text, sizeof text, n, "%d%s", 12, "345");
+    CHECK(n == 7 && strcmp(text, "ab12345") == 0, "%zu '%s'", n, text);
+    n = str_append(text, sizeof text, n, "more");
+    CHECK(n == 7 && strcmp(text, "ab12345") == 0, "full: %zu '%s'", n, text);
+    n = str_append(text, sizeof text, 5, "%s", "much more");
+    CHECK(n == 7 && strcmp(text, "ab123mu") == 0, "cut: %zu '%s'", n, text);
+}
+
 static void test_errors(void)
 {
     char text[3000];
@@ -337,6 +350,7 @@ static void remove_all(void)
 int main(void)
 {
     if (!mkdtemp(directory)) return 1;
+    test_append();
     test_errors();
     test_log();
     test_arithmetic();

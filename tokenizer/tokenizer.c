@@ -95,7 +95,7 @@ static enum pumice_status choose_rules(struct tokenizer *t)
             t->pre = pre_rules[i];
             return PUMICE_OK;
         }
-        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", pre_rules[i].name);
+        n = str_append(list, sizeof list, n, "%s%s", i ? ", " : "", pre_rules[i].name);
     }
     return err_set(PUMICE_UNSUPPORTED, "pre-tokenizer '%s': only %s are supported; use another model", printable(name, v->pre),
                    list);

@@ -526,19 +526,19 @@ static void draw_foot(struct view *v, struct rect r)
     char who[600], figures[400], rate[32];
     size_t n_who = 0, n = 0;
     if (!v->has_model) return;
-    n_who = (size_t)snprintf(who, sizeof who, "%s  ·  %s", v->starter ? view_text(v, STRING_BUILT_IN) : v->model, v->device);
-    if (v->software) n_who += (size_t)snprintf(who + n_who, sizeof who - n_who, " (%s)", view_text(v, STRING_SOFTWARE));
-    n = (size_t)snprintf(figures, sizeof figures, "  ·  ");
-    n += (size_t)snprintf(figures + n, sizeof figures - n, view_text(v, STRING_FOOT_TOKENS), v->used, v->capacity);
+    n_who = str_append(who, sizeof who, 0, "%s  ·  %s", v->starter ? view_text(v, STRING_BUILT_IN) : v->model, v->device);
+    if (v->software) n_who = str_append(who, sizeof who, n_who, " (%s)", view_text(v, STRING_SOFTWARE));
+    n = str_append(figures, sizeof figures, 0, "  ·  ");
+    n = str_append(figures, sizeof figures, n, view_text(v, STRING_FOOT_TOKENS), v->used, v->capacity);
     if (v->prefill > 0) {
         rate_text(v->prefill, rate, sizeof rate);
-        n += (size_t)snprintf(figures + n, sizeof figures - n, "  ·  ");
-        n += (size_t)snprintf(figures + n, sizeof figures - n, view_text(v, STRING_FOOT_PREFILL), rate);
+        n = str_append(figures, sizeof figures, n, "  ·  ");
+        n = str_append(figures, sizeof figures, n, view_text(v, STRING_FOOT_PREFILL), rate);
     }
     if (v->decode > 0) {
         rate_text(v->decode, rate, sizeof rate);
-        n += (size_t)snprintf(figures + n, sizeof figures - n, "  ·  ");
-        n += (size_t)snprintf(figures + n, sizeof figures - n, view_text(v, STRING_FOOT_DECODE), rate);
+        n = str_append(figures, sizeof figures, n, "  ·  ");
+        n = str_append(figures, sizeof figures, n, view_text(v, STRING_FOOT_DECODE), rate);
     }
     const int margin = ui_px(ui, 24), room = r.w - 2 * margin;
     const int w_figures = MIN(text_width(ui->measure, font, figures, n), room);

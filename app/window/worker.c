@@ -546,7 +546,7 @@ static void send_devices(struct worker *w)
         for (size_t j = 0; j < i; j++) twin += strcmp(devices[j].name, d->name) == 0;
         if (!d->usable || to + 260 > sizeof names) continue;
         snprintf(label, sizeof label, twin > 1 ? "%.100s (%u)" : "%.100s", value, twin);
-        to += (size_t)snprintf(names + to, sizeof names - to, "%.120s\t%s\n", twin > 1 ? d->uuid : value, label);
+        to = str_append(names, sizeof names, to, "%.120s\t%s\n", twin > 1 ? d->uuid : value, label);
     }
     struct event *e = event_make(EVENT_DEVICES);
     if (e != NULL) e->text = mem_strdup(names);

@@ -99,7 +99,7 @@ static size_t text_of(const struct gpu_tuning *tuning, const char *between, char
     size_t used = 0;
     for (size_t i = 0; i < COUNT_OF(knobs); i++)
         if (knobs[i].ways & way_of(&t))
-            used += (size_t)snprintf(out + used, n - used, "%s %u%s", knobs[i].name, *number(&t, i), between);
+            used = str_append(out, n, used, "%s %u%s", knobs[i].name, *number(&t, i), between);
     return used;
 }
 
@@ -107,9 +107,9 @@ enum pumice_status tune_write(const struct gpu_backend *g)
 {
     char path[1200], text[TUNE_FILE_BYTES];
     if (!file_name(&g->device.physical, path, sizeof path)) return err_set(PUMICE_IO, "there is no cache directory; %s", pumice_error());
-    size_t n = (size_t)snprintf(text, sizeof text, "%s", head);
+    size_t n = str_append(text, sizeof text, 0, "%s", head);
     n += text_of(&g->tuning, "\n", text + n, sizeof text - n);
-    n += (size_t)snprintf(text + n, sizeof text - n, "hash %016" PRIx64 "\n", hash_bytes(text, n, 0));
+    n = str_append(text, sizeof text, n, "hash %016" PRIx64 "\n", hash_bytes(text, n, 0));
     return platform_write_atomic(path, text, n);
 }
 

@@ -125,7 +125,7 @@ static void print_tensors(const struct gguf *g)
         const struct gguf_tensor *t = &g->tensors[i];
         size_t at = 0;
         for (uint32_t d = 0; d < t->n_dims; d++)
-            at += (size_t)snprintf(dims + at, sizeof dims - at, "%s%llu", d ? ", " : "", (unsigned long long)t->dims[d]);
+            at = str_append(dims, sizeof dims, at, "%s%llu", d ? ", " : "", (unsigned long long)t->dims[d]);
         printf("  %-32s %-8s [%s]  %s at %llu\n", str_escape(t->name, name, sizeof name), gguf_type(t->type)->name, dims,
                HUMAN_BYTES(t->bytes), (unsigned long long)t->offset);
     }
