@@ -145,7 +145,7 @@ static void test_cancel(void)
     cancel_at = 3;
     CHECK(pumice_session_generate(r.session, &greedy, &result) == PUMICE_OK && result.stop == PUMICE_STOP_CANCELLED, "%s, stop %d",
           pumice_error(), (int)result.stop);
-    CHECK(n_after == 0, "%u submissions after the cancel", n_after);
+    CHECK(n_after <= 1, "%u submissions after the cancel", n_after); /* between two tokens: one copies the logits */
     cancelled = NULL;
     tokens = pumice_session_tokens(r.session, &n);
     CHECK(n > 2 * chunk && n < 2 * chunk + COUNT_OF(want) && memcmp(tokens + 2 * chunk, want, (n - 2 * chunk) * sizeof *want) == 0,

@@ -23,6 +23,15 @@ void queue_fini(struct device *d)
     d->timeline = VK_NULL_HANDLE;
 }
 
+/* A call failed, but what was submitted before may still run, also where a driver said that the device is lost; whoever frees plans
+ * and buffers now must not meet it. A device that is really lost returns at once. */
+static enum pumice_status queue_failed(struct device *d, VkResult result, const char *call)
+{
+    d->lost |= result == VK_ERROR_DEVICE_LOST;
+    (void)d->vk.DeviceWaitIdle(d->handle);
+    return vk_fail(result, call);
+}
+
 enum pumice_status queue_submit(struct device *d, uint32_t n, const VkCommandBuffer *commands, uint64_t *value)
 {
     enum pumice_status st = PUMICE_OK;
@@ -36,10 +45,7 @@ enum pumice_status queue_submit(struct device *d, uint32_t n, const VkCommandBuf
     const uint64_t span = pumice_trace_begin();
     const VkResult result = d->vk.QueueSubmit(d->queue, 1, &submit, VK_NULL_HANDLE);
     pumice_trace_end("submit", span);
-    if (result < 0) {
-        d->lost |= result == VK_ERROR_DEVICE_LOST;
-        return vk_fail(result, "vk.QueueSubmit");
-    }
+    if (result < 0) return queue_failed(d, result, "vk.QueueSubmit");
     *value = d->timeline_value = next;
 fail:
     return st;
@@ -53,9 +59,6 @@ enum pumice_status queue_wait(struct device *d, uint64_t value)
     const uint64_t span = pumice_trace_begin();
     const VkResult result = d->lost ? VK_ERROR_DEVICE_LOST : d->vk.WaitSemaphores(d->handle, &info, UINT64_MAX);
     pumice_trace_end("wait", span);
-    if (result < 0) {
-        d->lost |= result == VK_ERROR_DEVICE_LOST;
-        return vk_fail(result, "vk.WaitSemaphores");
-    }
+    if (result < 0) return queue_failed(d, result, "vk.WaitSemaphores");
     return device_check(d);
 }
