@@ -51,7 +51,7 @@ static void subgroup_32(struct device_limits *l) { gpu(l), l->subgroup_size = 32
 static void subgroup_64(struct device_limits *l) { gpu(l), l->subgroup_size = 64; }
 static void subgroup_128(struct device_limits *l) { gpu(l), l->subgroup_size = 128; }
 static void software_4(struct device_limits *l) { l->subgroup_size = 4; }
-static void loads_once(struct device_limits *l) { l->loads_once = true, l->subgroup_size = 8; }
+static void loads_once(struct device_limits *l) { l->loads_once = true, l->subgroup_size = MIN(l->subgroup_size, 8u); }
 static void loads_once_no_address(struct device_limits *l) { loads_once(l), l->buffer_address = false; }
 static void loads_once_small_range(struct device_limits *l) { loads_once(l), l->loads_vectors = true, l->max_storage_range = 64 << 10; }
 static void software_16(struct device_limits *l) { l->subgroup_size = 16; }
@@ -134,6 +134,7 @@ static const struct simulated {
     {"little memory", little_memory, "GiB free", 0},
 };
 static const struct simulated *now;
+static bool has_eight_lanes; /* in a subgroup, which sliced weights need */
 
 /* --- memory that the host cannot see: type 0 is the device's, type 1 the host's; both are the driver's type 0 ---------- */
 
@@ -198,6 +199,7 @@ static void VKAPI_CALL little_heap(VkPhysicalDevice device, VkPhysicalDeviceMemo
 static void hook(struct device *d)
 {
     now->take(&d->physical.limits);
+    has_eight_lanes = d->physical.limits.subgroup_size >= 8;
     small_heap = strstr(now->name, "small heap") ? 300 << 10 : 0;
     used_bytes = n_full = 0;
     if (strstr(now->name, "separate memory") || small_heap) separate_memory(d);
@@ -239,7 +241,7 @@ static enum pumice_status run(uint32_t type, const char *device, struct run *out
     memset(out, 0, sizeof *out);
     TRY(rig_start(&r, type, true, &params, N_CONTEXT));
     if (now && (now->take == loads_once || now->take == loads_once_small_range))
-        CHECK(r.engine->weights.embed.parts[0].layout.sliced == layout_slices(type), "%s: sliced or not", now->name);
+        CHECK(r.engine->weights.embed.parts[0].layout.sliced == (layout_slices(type) && has_eight_lanes), "%s: sliced or not", now->name);
     if (now) {
         const struct gpu_backend *g = (const struct gpu_backend *)r.engine->backend;
         out->family = g->tuning.family;
