@@ -359,6 +359,8 @@ static void test_deep(void)
 static struct vk_device_calls real;
 static uint64_t n_calls, fail_call; /* the fail_call-th wrapped call fails; 0 = none */
 static bool fails(void) { return ++n_calls == fail_call; }
+static bool running;           /* a call failed, and nobody has waited for what runs since */
+static uint32_t n_freed_early; /* memory and command pools while it was */
 
 static VkResult fail_allocate(VkDevice d, const VkMemoryAllocateInfo *i, const VkAllocationCallbacks *a, VkDeviceMemory *out)
 {
@@ -383,11 +385,28 @@ static VkResult fail_pipeline(VkDevice d, VkPipelineCache c, uint32_t n, const V
 }
 static VkResult fail_submit(VkQueue q, uint32_t n, const VkSubmitInfo *s, VkFence f)
 {
+    running |= n_calls + 1 == fail_call;
     return fails() ? VK_ERROR_DEVICE_LOST : real.QueueSubmit(q, n, s, f);
 }
 static VkResult fail_wait(VkDevice d, const VkSemaphoreWaitInfo *i, uint64_t t)
 {
+    running |= n_calls + 1 == fail_call;
     return fails() ? VK_ERROR_DEVICE_LOST : real.WaitSemaphores(d, i, t);
+}
+static VkResult wait_idle(VkDevice d)
+{
+    running = false;
+    return real.DeviceWaitIdle(d);
+}
+static void free_memory(VkDevice d, VkDeviceMemory m, const VkAllocationCallbacks *a)
+{
+    n_freed_early += running;
+    real.FreeMemory(d, m, a);
+}
+static void destroy_pool(VkDevice d, VkCommandPool p, const VkAllocationCallbacks *a)
+{
+    n_freed_early += running;
+    real.DestroyCommandPool(d, p, a);
 }
 
 static void hook_failures(struct device *d)
@@ -400,13 +419,17 @@ static void hook_failures(struct device *d)
     d->vk.CreateComputePipelines = fail_pipeline;
     d->vk.QueueSubmit = fail_submit;
     d->vk.WaitSemaphores = fail_wait;
+    d->vk.DeviceWaitIdle = wait_idle;
+    d->vk.FreeMemory = free_memory;
+    d->vk.DestroyCommandPool = destroy_pool;
+    running = false;
 }
 
 static void test_failures(void)
 {
     uint64_t total = 0, hash = 0, n_survived = 0;
     device_hook = hook_failures;
-    for (uint64_t k = 0; k <= total; k += k < 40 ? 1 : 17) {
+    for (uint64_t k = 0; k <= total; k += k < 40 || k + 24 > total ? 1 : 17) { /* the last ones submit and wait */
         struct rig r;
         n_calls = 0;
         fail_call = k;
@@ -422,6 +445,7 @@ static void test_failures(void)
         CHECK(st == PUMICE_OK || strlen(pumice_error()) > 20, "call %llu: no text", (unsigned long long)k);
         rig_close(&r);
     }
+    CHECK(n_freed_early == 0, "%u times something was freed that might be in use", n_freed_early);
     CHECK(n_survived <= 2, "%llu failing calls were not noticed", (unsigned long long)n_survived);
     printf("failing calls: %llu places\n", (unsigned long long)total);
     device_hook = NULL;
