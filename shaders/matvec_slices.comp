@@ -166,7 +166,7 @@ void main()
         for (; i < 2u && slab >= slabs_of(i); i++) slab -= slabs_of(i);
     if (slab >= slabs_of(i)) return;
     float gate[GROUPS * COLS];
-    [[unroll]] for (uint turn = 0u; turn < (GATED ? 2u : 1u); turn++) {
+    [[unroll]] for (uint turn = 0u; turn < (GATED ? 2u : 1u); turn++) { // unrolled: there is no matrix for a turn more
         [[unroll]] for (uint r = 0u; r < GROUPS * COLS; r++) gate[r] = sums[r];
         multiply(i + turn, slab, col0);
     }

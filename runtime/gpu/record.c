@@ -32,7 +32,7 @@ void recorder_fini(struct recorder *r)
 {
     struct device *d = r->device;
     if (!d) return;
-    if (!d->lost) (void)queue_wait(d, d->timeline_value); /* a submission that failed may have left others on their way */
+    if (!d->lost) (void)queue_wait(d, d->timeline_value); /* what was started may not have been waited for */
     matmul_rounded_fini(r);
     for (uint32_t i = 0; i < r->n_pools; i++) d->vk.DestroyDescriptorPool(d->handle, r->pools[i], NULL);
     if (r->queries) d->vk.DestroyQueryPool(d->handle, r->queries, NULL);
