@@ -13,21 +13,23 @@ layout(set = 0, binding = 1, std430) readonly buffer steps { uint step_words[]; 
 layout(set = 0, binding = 2, std430) buffer ys { float y[]; };
 
 #ifdef BITS
-uint scale_word(uint unit, uint r, uint w)
-{
-    return W1(unit + 32u * w + r);
-}
+uint slab; // its first word
+uint unit_at(uint b) { return slab + b / UNIT * (32u * HEAD_WORDS + UNIT * (CODE_WORDS + 32u * SLICE_WORDS)); }
+uint block_at(uint b) { return unit_at(b) + 32u * HEAD_WORDS + b % UNIT * (CODE_WORDS + 32u * SLICE_WORDS); }
+uint head_word(uint b, uint r, uint w) { return W1(unit_at(b) + 32u * w + r); }
+uint code_word(uint b, uint i) { return W1(block_at(b) + i); }
 void slice_load(uint row, uint b, out vec4 w[8])
 {
-    const uint r = row % 32u, unit = row / 32u * 32u * p.row_words + b / UNIT * 32u * (SCALE_WORDS + UNIT * SLICE_WORDS);
+    const uint r = row % 32u;
+    slab = row / 32u * 32u * p.row_words;
+    const uint quants = block_at(b) + CODE_WORDS;
     vec2 s, m;
-    slice_scales(unit, r, r, b, s, m);
+    slice_scales(r, r, b, s, m);
     for (uint j = 0u; j < 32u; j++) {
-        const uint block = unit + 32u * (SCALE_WORDS + b % UNIT * SLICE_WORDS);
 #ifdef ROW_FIELDS
-        const float f = float(int(W1(block + row_place(j).x * 32u + r) & row_mask(j))) * row_scale(row_place(j).y);
+        const float f = float(int(W1(quants + row_place(j).x * 32u + r) & row_mask(j))) * row_scale(row_place(j).y);
 #else
-        const float f = float(int(W1(block + j * SLICE_WORDS + slice_word(r)) & slice_mask(r)));
+        const float f = float(int(W1(quants + j * SLICE_WORDS + slice_word(r)) & slice_mask(r)));
 #endif
         w[j / 4u][j % 4u] = s[j / 16u] * (f - slice_lack(r)) - m[j / 16u];
     }

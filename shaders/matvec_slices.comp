@@ -27,10 +27,15 @@ const uint SPAN = COLS == 1u ? 8u : 4u; // weights between two turns over the gr
 
 struct floats32 { float v[32]; };
 struct words32 { uint v[32]; };
-struct quants { uint v[32u * SLICE_WORDS]; };
+struct slab_block {
+    uint code[CODE_WORDS];
+    uint quant[32u * SLICE_WORDS];
+};
 struct slab_unit {
-    words32 scales[SCALE_WORDS];
-    quants block[UNIT];
+#if HEAD_WORDS != 0
+    words32 head[HEAD_WORDS];
+#endif
+    slab_block block[UNIT];
 };
 layout(buffer_reference, std430, buffer_reference_align = 4) readonly buffer x_rows { floats32 block[]; };
 layout(buffer_reference, std430, buffer_reference_align = 4) coherent buffer y_rows { float v[]; };
@@ -48,11 +53,21 @@ uvec2 address_plus(uvec2 a, uint bytes)
 uvec2 slab_address, x_address[COLS];
 float sums[GROUPS * COLS];
 
-// Eight rows' words from `row` on, each lane its own.
-uint scale_word(uint unit, uint row, uint w)
+#define UNIT_OF(b) slab_units(slab_address).unit[(b) / UNIT]
+#define BLOCK_OF(b) UNIT_OF(b).block[(b) % UNIT]
+
+#if HEAD_WORDS != 0
+uint head_word(uint b, uint row, uint w)
 {
     uint mine;
-    EACH_LANE(mine, i, slab_units(slab_address).unit[unit].scales[w].v[row + i])
+    EACH_LANE(mine, i, UNIT_OF(b).head[w].v[row + i])
+    return mine;
+}
+#endif
+uint code_word(uint b, uint first)
+{
+    uint mine;
+    EACH_LANE(mine, i, BLOCK_OF(b).code[first + i])
     return mine;
 }
 
@@ -62,15 +77,14 @@ float field(uint g, uint b, uint j)
 #ifdef ROW_FIELDS
     const uint at = row_place(j).x * 32u + 8u * g;
     uint all;
-    EACH_LANE(all, i, slab_units(slab_address).unit[b / UNIT].block[b % UNIT].v[at + i])
+    EACH_LANE(all, i, BLOCK_OF(b).quant[at + i])
     return float(int(all & row_mask(j)));
 #else
-    const uint row = 8u * g + LANE, first = g * BITS / 4u, n = (BITS + 3u) / 4u; // the words that they are in
-    uint all = 0u;
-    [[unroll]] for (uint w = 0u; w < n; w++)
-        all |= slab_units(slab_address).unit[b / UNIT].block[b % UNIT].v[j * SLICE_WORDS + first + w] &
-               (slice_word(row) == first + w ? slice_mask(row) : 0u);
-    return float(int(all));
+    const uint at = j * SLICE_WORDS + slice_word(8u * g);
+    uint all;
+    if (SLICE_WAYS == 1u) all = BLOCK_OF(b).quant[at];
+    else EACH_LANE(all, i, BLOCK_OF(b).quant[at + i % SLICE_WAYS])
+    return float(int(all & slice_mask(8u * g + LANE)));
 #endif
 }
 
@@ -104,7 +118,7 @@ float scale_of_part(uint i) { return 1.0; }
 void add_block(uint b)
 {
     vec2 s[GROUPS], m[GROUPS];
-    [[unroll]] for (uint g = 0u; g < GROUPS; g++) slice_scales(b / UNIT, 8u * g, 8u * g + LANE, b, s[g], m[g]);
+    [[unroll]] for (uint g = 0u; g < GROUPS; g++) slice_scales(8u * g, 8u * g + LANE, b, s[g], m[g]);
     [[unroll]] for (uint h = 0u; h < HALVES; h++) {
         float part[GROUPS * COLS * PARTS];
         [[unroll]] for (uint i = 0u; i < GROUPS * COLS * PARTS; i++) part[i] = 0.0;

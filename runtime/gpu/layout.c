@@ -55,16 +55,18 @@ static uint64_t plain_words(uint32_t type, uint64_t k)
 }
 
 /* How a type's quants are stored plainly, `low` bits of each in one plane and `high` bits in another; and, sliced, how many bits of
- * how many words each has, how many blocks a unit, and how many words of scales a row has in a unit: see slices.glsl. */
+ * how many words each has, how many blocks a unit, how many words a row has at its head, and how many words of scales begin a block:
+ * see slices.glsl. */
 struct slicing {
-    uint8_t low, high, field, words, unit, scales;
+    uint8_t low, high, field, words, unit, head, codes;
 };
 
 static const struct slicing *slicing_of(uint32_t type)
 {
-    static const struct slicing q2_k = {2, 0, 2, 2, 8, 6}, q3_k = {2, 1, 4, 4, 8, 5}, q4_0 = {4, 0, 4, 4, 2, 1}, q4_1 = {4, 0, 4, 4, 1, 1},
-                                q4_k = {4, 0, 4, 4, 8, 6}, q5_0 = {4, 1, 5, 6, 2, 1}, q5_1 = {4, 1, 5, 6, 1, 1},
-                                q5_k = {4, 1, 5, 6, 8, 6}, q6_k = {4, 2, 6, 7, 8, 5}, q8_0 = {8, 0, 8, 8, 2, 1};
+    static const struct slicing q2_k = {2, 0, 2, 2, 8, 2, 16}, q3_k = {2, 1, 4, 4, 8, 1, 16}, q4_0 = {4, 0, 4, 4, 1, 0, 16},
+                                q4_1 = {4, 0, 4, 4, 1, 0, 32}, q4_k = {4, 0, 4, 4, 8, 2, 16}, q5_0 = {4, 1, 5, 6, 1, 0, 16},
+                                q5_1 = {4, 1, 5, 6, 1, 0, 32}, q5_k = {4, 1, 5, 6, 8, 2, 16}, q6_k = {4, 2, 6, 7, 8, 1, 16},
+                                q8_0 = {8, 0, 8, 8, 1, 0, 16};
     switch (type) {
     case GGUF_T_Q2_K: return &q2_k;
     case GGUF_T_Q3_K: return &q3_k;
@@ -87,7 +89,9 @@ static uint64_t units_of(const struct slicing *s, uint64_t k) { return (k / 32 +
 uint64_t layout_row_words(uint32_t type, struct layout layout, uint64_t k)
 {
     const struct slicing *s = layout.sliced ? slicing_of(type) : NULL;
-    return s ? (units_of(s, k) * (uint64_t)(s->unit * s->words + s->scales) + 3) / 4 * 4 : plain_words(type, k);
+    if (!s) return plain_words(type, k);
+    const uint64_t rows = LAYOUT_SLAB_ROWS, unit = rows * s->head + s->unit * (s->codes + rows * s->words); /* words */
+    return (units_of(s, k) * unit + 4 * rows - 1) / (4 * rows) * 4;
 }
 
 uint64_t layout_scratch_words(uint32_t type, struct layout layout, uint64_t k)
@@ -309,10 +313,11 @@ static void quants_of(const struct slicing *s, const uint32_t *row, uint64_t k, 
  * their row. As slices.glsl has it. */
 static void place_of(const struct slicing *s, uint32_t r, uint32_t j, uint32_t *word, uint32_t *shift)
 {
+    const uint32_t rows = 32u / s->field, ways = MAX(8 / rows, 1u), group = rows * ways; /* of a word; words in turn; rows of both */
     if (s->field == 5) *word = j / 6 * 32 + r, *shift = j % 6 * 5;
     else if (s->field == 6 && j % 16 < 15) *word = (j / 16 * 3 + j % 16 / 5) * 32 + r, *shift = j % 16 % 5 * 6;
     else if (s->field == 6) *word = 6 * 32 + r, *shift = j / 16 * 6;
-    else *word = j * s->words + r * s->field / 32, *shift = r * s->field % 32;
+    else *word = j * s->words + r / group * ways + r % ways, *shift = r % group / ways * s->field;
 }
 
 static uint32_t f32_bits(uint16_t half, uint32_t shift)
@@ -323,62 +328,49 @@ static uint32_t f32_bits(uint16_t half, uint32_t shift)
     return bits;
 }
 
-/* A super-block's d and, of types with minimums, dmin, in front of the bytes of scales. */
-static uint32_t *put_d(const struct slicing *s, uint16_t d, uint16_t dmin, uint32_t shift, uint32_t *w)
+/* The words of unit u of a row in GGUF's blocks, whose quants stand at bit `shift`: a super-block's d and, where there is one, dmin. */
+static void head_of(uint32_t type, const void *row, uint64_t u, uint32_t shift, uint32_t words[2])
 {
-    *w++ = f32_bits(d, shift);
-    if (s->scales == 6) *w++ = f32_bits(dmin, 0);
-    return w;
+    const void *block = (const uint8_t *)row + u * quant_row_bytes(type, QUANT_K);
+    uint16_t d = 0, dmin = 0;
+    switch (type) {
+    case GGUF_T_Q2_K: d = ((const struct block_q2_K *)block)->d, dmin = ((const struct block_q2_K *)block)->dmin; break;
+    case GGUF_T_Q3_K: d = ((const struct block_q3_K *)block)->d; break;
+    case GGUF_T_Q4_K: d = ((const struct block_q4_K *)block)->d, dmin = ((const struct block_q4_K *)block)->dmin; break;
+    case GGUF_T_Q5_K: d = ((const struct block_q5_K *)block)->d, dmin = ((const struct block_q5_K *)block)->dmin; break;
+    case GGUF_T_Q6_K: d = ((const struct block_q6_K *)block)->d; break;
+    default: break;
+    }
+    words[0] = f32_bits(d, shift);
+    words[1] = f32_bits(dmin, 0);
 }
 
-/* The words of scales, zeros before, of unit u of a row in GGUF's blocks, whose quants stand at bit `shift`. */
-static void put_scales(uint32_t type, const struct slicing *s, const void *row, uint64_t k, uint64_t u, uint32_t shift, uint32_t *w)
+/* The scales of block b of a row in GGUF's blocks: 16 bits, or a half and its minimum. */
+static uint32_t code_of(uint32_t type, const void *row, uint64_t b)
 {
-    uint8_t bytes[16] = {0};
+    const int i = (int)(b % 8);
+    const uint64_t u = b / 8;
+    uint8_t bytes[4] = {0};
     switch (type) {
-    case GGUF_T_Q2_K: {
-        const struct block_q2_K *b = (const struct block_q2_K *)row + u;
-        memcpy(bytes, b->scales, sizeof bytes);
-        w = put_d(s, b->d, b->dmin, shift, w);
+    case GGUF_T_Q2_K: memcpy(bytes, ((const struct block_q2_K *)row)[u].scales + 2 * i, 2); break;
+    case GGUF_T_Q3_K:
+        for (int h = 0; h < 2; h++) bytes[h] = (uint8_t)(quant_scale_q3(2 * i + h, ((const struct block_q3_K *)row)[u].scales) - 32);
         break;
-    }
-    case GGUF_T_Q3_K: {
-        const struct block_q3_K *b = (const struct block_q3_K *)row + u;
-        for (int i = 0; i < 16; i++) bytes[i] = (uint8_t)(quant_scale_q3(i, b->scales) - 32);
-        w = put_d(s, b->d, 0, shift, w);
-        break;
-    }
-    case GGUF_T_Q4_K:
-    case GGUF_T_Q5_K: { /* whose blocks begin alike */
-        const struct block_q4_K *b = (const void *)((const uint8_t *)row + u * quant_row_bytes(type, QUANT_K));
-        for (int i = 0; i < 8; i++) quant_scale_min_k4(i, b->scales, &bytes[2 * i], &bytes[2 * i + 1]);
-        w = put_d(s, b->d, b->dmin, shift, w);
-        break;
-    }
-    case GGUF_T_Q6_K: {
-        const struct block_q6_K *b = (const struct block_q6_K *)row + u;
-        memcpy(bytes, b->scales, sizeof bytes);
-        w = put_d(s, b->d, 0, shift, w);
-        break;
-    }
+    case GGUF_T_Q4_K: quant_scale_min_k4(i, ((const struct block_q4_K *)row)[u].scales, &bytes[0], &bytes[1]); break;
+    case GGUF_T_Q5_K: quant_scale_min_k4(i, ((const struct block_q5_K *)row)[u].scales, &bytes[0], &bytes[1]); break;
+    case GGUF_T_Q6_K: memcpy(bytes, ((const struct block_q6_K *)row)[u].scales + 2 * i, 2); break;
     case GGUF_T_Q4_1:
-    case GGUF_T_Q5_1: *w = u32_of_le((const uint8_t *)row + u * quant_row_bytes(type, 32)); return; /* d and m begin a block */
-    default:
-        for (uint64_t b = 2 * u; b < MIN(2 * u + 2, k / 32); b++) { /* d begins it */
-            uint16_t d;
-            memcpy(&d, (const uint8_t *)row + b * quant_row_bytes(type, 32), sizeof d);
-            put_half(w, b % 2, d);
-        }
-        return;
+    case GGUF_T_Q5_1: memcpy(bytes, (const uint8_t *)row + b * quant_row_bytes(type, 32), 4); break; /* d and m begin a block */
+    default: memcpy(bytes, (const uint8_t *)row + b * quant_row_bytes(type, 32), 2); break;          /* d does */
     }
-    for (int i = 0; i < 4; i++) w[i] = u32_of_le(bytes + 4 * i);
+    return u32_of_le(bytes);
 }
 
 /* A slab, sliced, of n <= 32 rows; the missing ones are zeros. */
-static void pack_slab(uint32_t type, const uint8_t *rows, uint64_t n, uint64_t k, uint32_t *slab, uint32_t *scratch)
+static void pack_slab(uint32_t type, struct layout layout, const uint8_t *rows, uint64_t n, uint64_t k, uint32_t *slab,
+                      uint32_t *scratch)
 {
-    enum { ROWS = LAYOUT_SLAB_ROWS, MAX_WORDS = 8, MAX_SCALES = 6 };
-    const struct layout layout = {ROWS, 1, .sliced = true};
+    enum { ROWS = LAYOUT_SLAB_ROWS, MAX_WORDS = 8, MAX_HEAD = 2 };
     const struct slicing *s = slicing_of(type);
     const uint64_t plain = plain_words(type, k), row_bytes = quant_row_bytes(type, k);
     const bool fills = 32 % s->field == 0;
@@ -389,17 +381,19 @@ static void pack_slab(uint32_t type, const uint8_t *rows, uint64_t n, uint64_t k
     memset(scratch, 0, (size_t)(ROWS * plain * 4));
     for (uint64_t r = 0; r < n; r++) pack_row(type, rows + r * row_bytes, k, scratch + r * plain);
     for (uint64_t u = 0; u < units_of(s, k); u++) {
-        uint32_t scales[ROWS][MAX_SCALES] = {{0}};
-        for (uint32_t r = 0; r < n; r++) put_scales(type, s, rows + r * row_bytes, k, u, fills ? shift[r][0] : 0, scales[r]);
-        for (uint32_t w = 0; w < s->scales; w++)
-            for (uint32_t r = 0; r < ROWS; r++) *slab++ = scales[r][w];
+        uint32_t head[ROWS][MAX_HEAD] = {{0}};
+        for (uint32_t r = 0; r < n && s->head; r++) head_of(type, rows + r * row_bytes, u, fills ? shift[r][0] : 0, head[r]);
+        for (uint32_t w = 0; w < s->head; w++)
+            for (uint32_t r = 0; r < ROWS; r++) *slab++ = head[r][w];
         for (uint64_t b = u * s->unit; b < (u + 1) * s->unit; b++) {
-            uint32_t words[MAX_WORDS * ROWS] = {0};
+            uint32_t codes[ROWS] = {0}, words[MAX_WORDS * ROWS] = {0};
             for (uint32_t r = 0; r < n && b < k / 32; r++) {
                 uint8_t q[32];
+                codes[r % s->codes] |= code_of(type, rows + r * row_bytes, b) << (r / s->codes * 16);
                 quants_of(s, scratch + r * plain, k, b, q);
                 for (int j = 0; j < 32; j++) words[word[r][j]] |= (uint32_t)q[j] << shift[r][j];
             }
+            for (uint32_t w = 0; w < s->codes; w++) *slab++ = codes[w];
             for (uint32_t w = 0; w < s->words * ROWS; w++) *slab++ = words[w] ^ (fills ? 0x80000000u : 0); /* why: slices.glsl */
         }
     }
@@ -412,7 +406,7 @@ void layout_pack(uint32_t type, struct layout layout, const void *rows, uint64_t
     const uint64_t words = layout_row_words(type, layout, k), row_bytes = quant_row_bytes(type, k);
     if (layout.sliced) {
         for (uint64_t r = 0; r < n; r += layout.rows)
-            pack_slab(type, (const uint8_t *)rows + r * row_bytes, MIN(n - r, layout.rows), k, dst + r * words, scratch);
+            pack_slab(type, layout, (const uint8_t *)rows + r * row_bytes, MIN(n - r, layout.rows), k, dst + r * words, scratch);
         return;
     }
     const uint64_t n_padded = (n + layout.rows - 1) / layout.rows * layout.rows;
