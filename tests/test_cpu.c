@@ -272,13 +272,13 @@ static void same_for_any_batch(const struct cpu_kernels *k, uint32_t type)
 {
     enum { K = 512, ROWS = 7, T = 8 };
     static int8_t q[T * K];
-    static float x[K], d[T * K / 32], s32[T * K / 32], s16[T * K / 16], alone[CPU_GROUP], together[T * CPU_GROUP];
-    static uint8_t rows[ROWS * K * 2], group[CPU_GROUP * K * 2];
+    static float x[K], d[T * K / 32], s32[T * K / 32], s16[T * K / 16], alone[CPU_MAX_GROUP], together[T * CPU_MAX_GROUP];
+    static uint8_t rows[ROWS * K * 2], group[CPU_MAX_GROUP * K * 2];
     const struct cpu_input in = {q, d, s32, s16};
     const uint64_t row_bytes = gguf_type(type)->block_bytes * (K / gguf_type(type)->block_n);
-    REQUIRE(cpu_packed_group_bytes(type, K) <= sizeof group, "%s is larger", gguf_type(type)->name);
+    REQUIRE(cpu_packed_group_bytes(type, k->group, K) <= sizeof group, "%s is larger", gguf_type(type)->name);
     for (size_t i = 0; i < ROWS * row_bytes; i++) rows[i] = (uint8_t)(next_random() & 0x3f); /* no scale is infinite */
-    cpu_pack_group(type, rows, row_bytes, ROWS, K, group);
+    cpu_pack_group(type, k->group, rows, row_bytes, ROWS, K, group);
     for (uint32_t t = 0; t < T; t++) {
         for (uint32_t i = 0; i < K; i++) x[i] = (float)(int32_t)next_random() * 0x1p-31f;
         k->round_input(x, K, t, &in);
@@ -287,7 +287,7 @@ static void same_for_any_batch(const struct cpu_kernels *k, uint32_t type)
         k->product(type, group, &in, T - n, n, K, together);
         for (uint32_t t = 0; t < n; t++) {
             k->product(type, group, &in, T - n + t, 1, K, alone);
-            CHECK(memcmp(alone, together + t * CPU_GROUP, sizeof alone) == 0, "%s %s: token %u of %u", k->name,
+            CHECK(memcmp(alone, together + t * k->group, k->group * sizeof *alone) == 0, "%s %s: token %u of %u", k->name,
                   gguf_type(type)->name, t, n);
         }
     }

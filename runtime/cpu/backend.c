@@ -86,16 +86,18 @@ static enum pumice_status reserve_scratch(struct cpu_backend *b, uint64_t n)
 struct packing {
     const struct weight_source *src;
     const struct weight_part *part;
+    uint32_t group;
 };
 
 static void pack_groups(void *user, uint32_t thread, uint64_t begin, uint64_t end)
 {
     const struct packing *p = user;
     const struct weight_part *part = p->part;
+    const uint32_t group = p->group;
     (void)thread;
     for (uint64_t g = begin; g < end; g++)
-        cpu_pack_group(p->src->type, part->rows + g * CPU_GROUP * part->row_bytes, part->row_bytes,
-                       (uint32_t)MIN(p->src->n - g * CPU_GROUP, (uint64_t)CPU_GROUP), p->src->k,
+        cpu_pack_group(p->src->type, group, part->rows + g * group * part->row_bytes, part->row_bytes,
+                       (uint32_t)MIN(p->src->n - g * group, (uint64_t)group), p->src->k,
                        part->packed + g * part->group_bytes);
 }
 
@@ -103,10 +105,11 @@ enum { PACKED_ALIGN = 64 };
 
 static enum pumice_status pack(struct cpu_backend *b, const struct weight_source *src, struct weight_part *part)
 {
-    const uint64_t groups = (src->n + (uint64_t)CPU_GROUP - 1) / CPU_GROUP;
+    const uint32_t group = b->kernels->group;
+    const uint64_t groups = (src->n + (uint64_t)group - 1) / group;
     uint64_t bytes;
     size_t size;
-    part->group_bytes = cpu_packed_group_bytes(src->type, src->k);
+    part->group_bytes = cpu_packed_group_bytes(src->type, group, src->k);
     if (!mul_u64(groups, part->group_bytes, &bytes) || !add_u64(bytes, PACKED_ALIGN, &bytes) || !size_of_u64(bytes, &size))
         return err_memory(src->name, UINT64_MAX);
     void **list = mem_realloc(b->packed, b->n_packed + 1, sizeof *list);
@@ -117,7 +120,7 @@ static enum pumice_status pack(struct cpu_backend *b, const struct weight_source
     b->packed[b->n_packed++] = memory;
     b->total_bytes += bytes;
     part->packed = memory + (PACKED_ALIGN - (uintptr_t)memory % PACKED_ALIGN);
-    struct packing p = {src, part};
+    struct packing p = {src, part, group};
     pool_run(b->pool, groups, 16, pack_groups, &p);
     return PUMICE_OK;
 }
@@ -152,7 +155,8 @@ static uint64_t weight_bytes(const struct backend *base, const struct weight_sou
 {
     const struct cpu_backend *b = (const struct cpu_backend *)base;
     if (b->reference || src->vector || src->lookup || !cpu_form_find(src->type)) return quant_row_bytes(src->type, src->k) * src->n;
-    return (src->n + (uint64_t)CPU_GROUP - 1) / CPU_GROUP * cpu_packed_group_bytes(src->type, src->k);
+    const uint32_t group = b->kernels->group;
+    return (src->n + (uint64_t)group - 1) / group * cpu_packed_group_bytes(src->type, group, src->k);
 }
 
 static enum pumice_status weights_done(struct backend *b)

@@ -27,7 +27,7 @@ void pool_run(struct pool *p, uint64_t n, uint64_t grain,
 struct weight_part {
     const uint8_t *rows; /* in the source's bytes, or in the back end's arena for a vector */
     uint64_t row_bytes;
-    uint8_t *packed; /* groups of CPU_GROUP rows (pack.c); NULL: computed from `rows` */
+    uint8_t *packed; /* groups of rows (pack.c); NULL: computed from `rows` */
     uint64_t group_bytes;
 };
 
@@ -87,9 +87,9 @@ void cpu_run_reference(struct cpu_backend *b, const struct op *op);
 
 /* NULL for F32, F16 and BF16, which are multiplied as they are. */
 const struct cpu_form *cpu_form_find(uint32_t type);
-uint64_t cpu_packed_group_bytes(uint32_t type, uint32_t k); /* of CPU_GROUP rows */
-/* Packs n_rows <= CPU_GROUP rows into one group; rows that are missing become zeros. */
-void cpu_pack_group(uint32_t type, const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows, uint32_t k, uint8_t *out);
+uint64_t cpu_packed_group_bytes(uint32_t type, uint32_t group, uint32_t k); /* of `group` rows */
+/* Packs n_rows <= group <= CPU_MAX_GROUP rows into one group; rows that are missing become zeros. */
+void cpu_pack_group(uint32_t type, uint32_t group, const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows, uint32_t k, uint8_t *out);
 
 /* --- fast.c: the ops with the kernels of this processor -------------------------------------------------------------- */
 

@@ -15,18 +15,18 @@ struct products {
     struct cpu_input input;
 };
 
-/* Group g of CPU_GROUP rows of one product whose rows are floats: multiplied as they are if there is one row of x, else
+/* Group g of rows of one product whose rows are floats: multiplied as they are if there is one row of x, else
  * converted once and multiplied with all T. */
 static void float_group(const struct cpu_backend *b, const struct op *op, uint32_t thread, uint32_t g)
 {
     const struct cpu_kernels *kernels = b->kernels;
     const struct weight_part *w = op->w->parts;
-    const uint32_t K = op->w->k, N = op->w->n, last = MIN((g + 1) * CPU_GROUP, N);
+    const uint32_t K = op->w->k, N = op->w->n, last = MIN((g + 1) * kernels->group, N);
     const float *x = (const float *)cpu_host(b, op->x) + (uint64_t)op->x_row * K;
     float *y = cpu_host(b, op->y), *scratch = cpu_scratch(b, thread);
     float out[2 * CPU_ROWS];
     const bool in_place = op->w->type == GGUF_T_F32 || (op->T == 1 && !cpu_form_find(op->w->type));
-    for (uint32_t n = g * CPU_GROUP; n < last; n += CPU_ROWS) {
+    for (uint32_t n = g * kernels->group; n < last; n += CPU_ROWS) {
         const uint32_t n_rows = MIN(last - n, (uint32_t)CPU_ROWS);
         const uint8_t *rows[CPU_ROWS];
         for (uint32_t r = 0; r < CPU_ROWS; r++) {
@@ -52,19 +52,22 @@ static void float_group(const struct cpu_backend *b, const struct op *op, uint32
 static void packed_group(const struct products *p, const struct op *op, uint32_t g)
 {
     const struct weight_part *w = op->w->parts;
-    const uint32_t N = op->w->n, n_rows = MIN(N - g * CPU_GROUP, (uint32_t)CPU_GROUP);
-    float out[CPU_TILE * CPU_GROUP];
+    const uint32_t N = op->w->n, group = p->b->kernels->group, n_rows = MIN(N - g * group, group);
+    float out[CPU_TILE * CPU_MAX_GROUP];
     for (uint32_t t = 0; t < op->T; t += CPU_TILE) {
         const uint32_t n_x = MIN(op->T - t, (uint32_t)CPU_TILE);
         p->b->kernels->product(op->w->type, w->packed + g * w->group_bytes, &p->input, t, n_x, op->w->k, out);
         for (uint32_t i = 0; i < n_x; i++) {
-            float *y = (float *)cpu_host(p->b, op->y) + (uint64_t)(t + i) * N + g * CPU_GROUP;
-            for (uint32_t r = 0; r < n_rows; r++) y[r] = op->add ? y[r] + out[i * CPU_GROUP + r] : out[i * CPU_GROUP + r];
+            float *y = (float *)cpu_host(p->b, op->y) + (uint64_t)(t + i) * N + g * group;
+            for (uint32_t r = 0; r < n_rows; r++) y[r] = op->add ? y[r] + out[i * group + r] : out[i * group + r];
         }
     }
 }
 
-static uint32_t n_groups(const struct op *op) { return op->w->n / CPU_GROUP + (op->w->n % CPU_GROUP != 0); }
+static uint32_t n_groups(const struct cpu_backend *b, const struct op *op)
+{
+    return op->w->n / b->kernels->group + (op->w->n % b->kernels->group != 0);
+}
 
 static void products(void *user, uint32_t thread, uint64_t begin, uint64_t end)
 {
@@ -72,7 +75,7 @@ static void products(void *user, uint32_t thread, uint64_t begin, uint64_t end)
     const struct op *op = p->ops;
     uint64_t first = 0; /* of this op's groups */
     for (uint64_t i = begin; i < end; i++) {
-        while (i >= first + n_groups(op)) first += n_groups(op++);
+        while (i >= first + n_groups(p->b, op)) first += n_groups(p->b, op++);
         if (op->w->parts->packed) packed_group(p, op, (uint32_t)(i - first));
         else float_group(p->b, op, thread, (uint32_t)(i - first));
     }
@@ -114,7 +117,7 @@ static uint32_t run_products(struct cpu_backend *b, const struct op *ops, uint32
     uint64_t groups = 0;
     bool packed = false;
     for (uint32_t i = 0; i < p.n_ops; i++) {
-        groups += n_groups(&ops[i]);
+        groups += n_groups(b, &ops[i]);
         packed = packed || ops[i].w->parts->packed;
     }
     if (packed) {

@@ -7,7 +7,7 @@
 #include "kv_layout.h"
 
 enum {
-    CPU_GROUP = 8,       /* rows that are interleaved and multiplied side by side */
+    CPU_MAX_GROUP = 16,  /* rows that are interleaved */
     CPU_TILE = 8,        /* tokens that share one unpacked block of weights */
     CPU_BLOCK = 32,      /* weights, and activations, in a block */
     CPU_ROWS = 4,        /* rows of F32, F16, BF16 that are converted and multiplied together */
@@ -66,9 +66,10 @@ struct cpu_attention {
 
 struct cpu_kernels {
     const char *name;
+    uint32_t group; /* rows that are interleaved (pack.c) and multiplied side by side */
     /* Row t of *out = x[k] rounded; k a multiple of 32. */
     void (*round_input)(const float *x, uint32_t k, uint32_t t, const struct cpu_input *out);
-    /* out[i * CPU_GROUP + r] = row r of the packed group . row t + i of x, for n_x rows of x, at most CPU_TILE. Every
+    /* out[i * group + r] = row r of the packed group . row t + i of x, for n_x rows of x, at most CPU_TILE. Every
      * row's sum is the same whatever n_x. type: one of CPU_FORMS. */
     void (*product)(uint32_t type, const uint8_t *group, const struct cpu_input *x, uint32_t t, uint32_t n_x, uint32_t k,
                     float *out);

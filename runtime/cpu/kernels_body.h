@@ -2,6 +2,7 @@
  *   SET       the set's name
  *   TARGET    the attribute that lets a function use the instruction set, or nothing
  *   DOT_AVX2  to multiply with AVX2 (and F16C); DOT_VNNI(sum, u8, s8) where the processor has that instruction
+ *   DOT_AVX512  instead, to multiply with AVX-512 and VNNI
  *   HAS_32_REGISTERS  1 if 8 tokens at once do not spill
  * Written over vectors of LANES floats, a GCC and Clang extension that every target can lower; intrinsics only where that
  * is not enough. The order of every sum is fixed by K alone, the same for every batch size. */
@@ -13,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-#if defined(DOT_AVX2)
+#if defined(DOT_AVX2) || defined(DOT_AVX512)
 #include <immintrin.h>
 #endif
 
@@ -41,11 +42,14 @@
 #endif
 
 /* A compiler makes poor work of vectors wider than the processor's. */
-#if defined(DOT_AVX2)
+#if defined(DOT_AVX512)
+enum { LANES = 16 };
+#elif defined(DOT_AVX2)
 enum { LANES = 8 };
 #else
 enum { LANES = 4 };
 #endif
+enum { GROUP = LANES < 8 ? 8 : LANES }; /* rows of packed weights side by side */
 #define VECTOR(align) __attribute__((vector_size(4 * LANES), aligned(align), may_alias))
 typedef float vf VECTOR(4);
 typedef int32_t vi VECTOR(4);
@@ -62,7 +66,9 @@ typedef uint16_t vh __attribute__((vector_size(2 * LANES), aligned(2), may_alias
 /* *y = the halves at h; exact, with infinities and NaN. */
 INLINE void halves(const void *h, vf *y)
 {
-#if defined(DOT_AVX2)
+#if defined(DOT_AVX512)
+    *y = (vf)_mm512_cvtph_ps(_mm256_loadu_si256(h));
+#elif defined(DOT_AVX2)
     *y = (vf)_mm256_cvtph_ps(_mm_loadu_si128(h));
 #else
     vh bits;
@@ -78,7 +84,9 @@ INLINE void halves(const void *h, vf *y)
 /* *y = the signed bytes at p */
 INLINE void signed_bytes(const uint8_t *p, vf *y)
 {
-#if defined(DOT_AVX2)
+#if defined(DOT_AVX512)
+    *y = (vf)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
+#elif defined(DOT_AVX2)
     *y = (vf)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p)));
 #else
     float wide[LANES];
@@ -90,7 +98,9 @@ INLINE void signed_bytes(const uint8_t *p, vf *y)
 /* q[32] = the integers w, which a signed byte holds */
 INLINE void store_bytes(const vi *w, int8_t *q)
 {
-#if defined(DOT_AVX2)
+#if defined(DOT_AVX512)
+    for (int i = 0; i < 2; i++) _mm_storeu_si128((void *)(q + 16 * i), _mm512_cvtepi32_epi8((__m512i)w[i]));
+#elif defined(DOT_AVX2)
     const __m256i low = _mm256_packs_epi32((__m256i)w[0], (__m256i)w[1]);
     const __m256i high = _mm256_packs_epi32((__m256i)w[2], (__m256i)w[3]);
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7); /* packs work in halves of 128 bits */
@@ -148,7 +158,7 @@ KERNEL void round_input(const float *x, uint32_t k, uint32_t t, const struct cpu
 /* --- integer products ------------------------------------------------------------------------------------------------------ */
 
 /* What the signed bytes of 8-bit types are raised by, so that they are unsigned. */
-#if defined(DOT_VNNI)
+#if defined(DOT_VNNI) || defined(DOT_AVX512)
 enum { RAISED = 128 };
 #else
 enum { RAISED = 0 };
@@ -158,7 +168,10 @@ INLINE bool is_signed(struct cpu_form f) { return f.bits == 8 || f.iq4; }
 
 INLINE void iq4(vw *q)
 {
-#if defined(DOT_AVX2)
+#if defined(DOT_AVX512)
+    const __m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)quant_iq4));
+    *q = (vw)_mm512_shuffle_epi8(table, (__m512i)*q);
+#elif defined(DOT_AVX2)
     const __m256i table = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)quant_iq4));
     *q = (vw)_mm256_shuffle_epi8(table, (__m256i)*q);
 #else
@@ -169,7 +182,7 @@ INLINE void iq4(vw *q)
 #endif
 }
 
-INLINE void load_plane(const uint8_t *w, int i, vw *plane) { *plane = *(const vw *)(const void *)(w + 4 * CPU_GROUP * i); }
+INLINE void load_plane(const uint8_t *w, int i, vw *plane) { *plane = *(const vw *)(const void *)(w + 4 * GROUP * i); }
 
 /* *q |= bits of the plane, moved up (or down, where negative) and masked. */
 INLINE void add_bits(const uint8_t *w, int i, int up, int mask, vw *q)
@@ -196,7 +209,7 @@ INLINE void unpack(const struct cpu_form f, const uint8_t *w, vw *q)
     }
 }
 
-#if !defined(DOT_AVX2)
+#if !defined(DOT_AVX2) && !defined(DOT_AVX512)
 INLINE int32_t two_bytes(int8_t low, int8_t high) { return (int32_t)((uint32_t)(uint16_t)low | (uint32_t)(uint16_t)high << 16); }
 #endif
 
@@ -204,11 +217,24 @@ INLINE int32_t two_bytes(int8_t low, int8_t high) { return (int32_t)((uint32_t)(
 INLINE void dot_block(const struct cpu_form f, const vw *q, const int8_t *x, vi *sums)
 {
     const int per_group = 8 / f.groups;
-#if !defined(DOT_VNNI)
+#if !defined(DOT_VNNI) && !defined(DOT_AVX512)
     /* Pairs of products are added in 16 bits: 2 * 127 * (2^bits - 1) of them as long as that holds. */
     const int chain = is_signed(f) ? 1 : f.bits == 6 ? 2 : f.bits == 5 ? 4 : per_group;
 #endif
-#if defined(DOT_AVX2)
+#if defined(DOT_AVX512)
+    UNROLL for (int g = 0; g < f.groups; g++)
+    {
+        __m512i sum = _mm512_setzero_si512();
+        UNROLL for (int i = 0; i < per_group; i++)
+        {
+            const int j = g * per_group + i;
+            int32_t four;
+            memcpy(&four, x + 4 * j, sizeof four);
+            sum = _mm512_dpbusd_epi32(sum, (__m512i)q[j], _mm512_set1_epi32(four));
+        }
+        sums[g] = (vi)sum;
+    }
+#elif defined(DOT_AVX2)
     UNROLL for (int g = 0; g < f.groups; g++)
     {
         __m256i sum = _mm256_setzero_si256();
@@ -264,11 +290,11 @@ INLINE void block_scales(const struct cpu_form f, const uint8_t *w, int row, con
     {
         scale[g] = *d;
         if (small) {
-            signed_bytes(w + CPU_GROUP * g + row, &scale[g]);
+            signed_bytes(w + GROUP * g + row, &scale[g]);
             scale[g] *= *d;
         }
         if (f.min && small) {
-            signed_bytes(w + CPU_GROUP * (f.groups + g) + row, &min[g]);
+            signed_bytes(w + GROUP * (f.groups + g) + row, &min[g]);
             min[g] *= *m;
         } else if (f.min) min[g] = *m;
         else min[g] = scale[g] * (float)-(is_signed(f) ? RAISED : f.offset);
@@ -280,8 +306,9 @@ INLINE void product_tile(const struct cpu_form f, const uint8_t *w, int row, con
                          uint32_t n_x, const int tile, uint32_t k, float *out)
 {
     const bool has_min = f.min || (is_signed(f) ? RAISED : f.offset) != 0;
-    const int halves_bytes = 2 * CPU_GROUP * (f.min ? 2 : 1);
-    const int scales_bytes = f.blocks > 1 ? CPU_GROUP * f.groups * (f.min ? 2 : 1) : 0;
+    const int halves_bytes = 2 * GROUP * (f.min ? 2 : 1);
+    const int scales_bytes = f.blocks > 1 ? GROUP * f.groups * (f.min ? 2 : 1) : 0;
+    const int quants_bytes = CPU_BLOCK / 8 * GROUP * f.bits;
     const uint32_t n_blocks = k / CPU_BLOCK;
     const int8_t *xq[CPU_TILE];
     const float *xd[CPU_TILE], *xs[CPU_TILE];
@@ -296,8 +323,8 @@ INLINE void product_tile(const struct cpu_form f, const uint8_t *w, int row, con
         const uint8_t *block = w + halves_bytes;
         vf d, m = {0};
         halves(w + 2 * row, &d);
-        if (f.min) halves(w + 2 * (CPU_GROUP + row), &m);
-        for (uint32_t b = first; b < first + f.blocks; b++, block += scales_bytes + CPU_BLOCK * f.bits) {
+        if (f.min) halves(w + 2 * (GROUP + row), &m);
+        for (uint32_t b = first; b < first + f.blocks; b++, block += scales_bytes + quants_bytes) {
             vf scale[2], min[2];
             vw q[8];
             block_scales(f, block, row, &d, &m, scale, min);
@@ -313,10 +340,10 @@ INLINE void product_tile(const struct cpu_form f, const uint8_t *w, int row, con
                 }
             }
         }
-        w += f.blocks * (scales_bytes + CPU_BLOCK * f.bits);
+        w += f.blocks * (scales_bytes + quants_bytes);
     }
     for (int i = 0; i < tile; i++)
-        if ((uint32_t)i < n_x) *(vf *)(out + i * CPU_GROUP + row) = acc[i];
+        if ((uint32_t)i < n_x) *(vf *)(out + i * GROUP + row) = acc[i];
 }
 
 /* A function a type, since each takes all registers; n_x 1 is decoding, where speed is that of memory. */
@@ -325,14 +352,14 @@ INLINE void product_tile(const struct cpu_form f, const uint8_t *w, int row, con
                                                          uint32_t n_x, uint32_t k, float *out)               \
     {                                                                                                        \
         const struct cpu_form f = {__VA_ARGS__};                                                             \
-        for (int row = 0; row < CPU_GROUP; row += LANES) {                                                   \
+        for (int row = 0; row < GROUP; row += LANES) {                                                   \
             if (n_x == 1) product_tile(f, w, row, x, t, 1, 1, k, out);                                       \
             else if (n_x == 5) product_tile(f, w, row, x, t, n_x, 5, k, out);                                \
             else if (n_x == 6) product_tile(f, w, row, x, t, n_x, 6, k, out);                                \
             else if (n_x > 6 && HAS_32_REGISTERS) product_tile(f, w, row, x, t, n_x, 8, k, out);             \
             else                                                                                             \
                 for (uint32_t i = 0; i < n_x; i += 4)                                                        \
-                    product_tile(f, w, row, x, t + i, MIN(n_x - i, 4u), 4, k, out + i * CPU_GROUP);          \
+                    product_tile(f, w, row, x, t + i, MIN(n_x - i, 4u), 4, k, out + i * GROUP);          \
         }                                                                                                    \
     }
 CPU_FORMS(PRODUCT)
@@ -373,7 +400,8 @@ INLINE float sum_lanes(const vf *v)
 {
     float a[LANES];
     memcpy(a, v, sizeof a);
-    for (int i = 0; i + 4 < LANES; i++) a[i] += a[i + 4];
+    for (int n = LANES / 2; n >= 4; n /= 2)
+        for (int i = 0; i < n; i++) a[i] += a[i + n];
     return (a[0] + a[2]) + (a[1] + a[3]);
 }
 
@@ -480,7 +508,10 @@ KERNEL void norm_rope(const float *x, const float *w, float eps, uint32_t n, con
 INLINE void to_halves(const float *x, uint32_t n, uint8_t *y)
 {
     uint32_t i = 0;
-#if defined(DOT_AVX2)
+#if defined(DOT_AVX512)
+    for (; i + LANES <= n; i += LANES)
+        _mm256_storeu_si256((void *)(y + 2 * i), _mm512_cvtps_ph(_mm512_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
+#elif defined(DOT_AVX2)
     for (; i + LANES <= n; i += LANES)
         _mm_storeu_si128((void *)(y + 2 * i), _mm256_cvtps_ph(_mm256_loadu_ps(x + i), _MM_FROUND_TO_NEAREST_INT));
 #endif
@@ -599,12 +630,26 @@ INLINE void load_block(const struct cpu_attention *a, const uint8_t *head, uint6
     for (uint32_t j = n; j < POSITIONS; j++) memset(y[j], 0, padded * sizeof(float));
 }
 
+#if defined(DOT_AVX2) || defined(DOT_AVX512)
+/* *sums = v in eight lanes: where there are sixteen, the halves added */
+INLINE void half_sum(const vf *v, __m256 *sums)
+{
+#if defined(DOT_AVX512)
+    *sums = _mm256_add_ps(_mm512_castps512_ps256((__m512)*v), _mm256_castpd_ps(_mm512_extractf64x4_pd((__m512d)*v, 1)));
+#else
+    *sums = (__m256)*v;
+#endif
+}
+#endif
+
 /* out[8] = the sums over the lanes of each of v[8] */
 INLINE void sum_eight(const vf *v, float *out)
 {
-#if defined(DOT_AVX2)
-    const __m256 a = _mm256_hadd_ps(_mm256_hadd_ps((__m256)v[0], (__m256)v[1]), _mm256_hadd_ps((__m256)v[2], (__m256)v[3]));
-    const __m256 b = _mm256_hadd_ps(_mm256_hadd_ps((__m256)v[4], (__m256)v[5]), _mm256_hadd_ps((__m256)v[6], (__m256)v[7]));
+#if defined(DOT_AVX2) || defined(DOT_AVX512)
+    __m256 h[8];
+    UNROLL for (int i = 0; i < 8; i++) half_sum(&v[i], &h[i]);
+    const __m256 a = _mm256_hadd_ps(_mm256_hadd_ps(h[0], h[1]), _mm256_hadd_ps(h[2], h[3]));
+    const __m256 b = _mm256_hadd_ps(_mm256_hadd_ps(h[4], h[5]), _mm256_hadd_ps(h[6], h[7]));
     _mm256_storeu_ps(out, _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31)));
 #else
     for (int i = 0; i < 8; i++) out[i] = sum_lanes(&v[i]);
@@ -669,7 +714,9 @@ INLINE void block_softmax(struct attention_state *s, uint32_t i, uint32_t n, uin
         most = (vf)(((vi)next & more) | ((vi)most & ~more));
     }
     memcpy(lanes, &most, sizeof lanes);
-    for (int j = 0; j < LANES; j++) max = MAX(max, lanes[j]);
+    for (int m = LANES / 2; m; m /= 2)
+        for (int j = 0; j < m; j++) lanes[j] = MAX(lanes[j], lanes[j + m]);
+    max = MAX(max, lanes[0]);
     UNROLL for (uint32_t j = 0; j < POSITIONS / LANES; j++)
     {
         w[j] = *(const vf *)(scores + j * LANES) - max;
@@ -809,7 +856,7 @@ KERNEL void attention_merge(float *part, const float *from, uint32_t E)
 #define JOIN_OF(a, b) a##b
 #define JOIN(a, b)    JOIN_OF(a, b)
 
-const struct cpu_kernels JOIN(cpu_kernels_, SET) = {.name = TEXT(SET), .round_input = round_input, .product = product,
+const struct cpu_kernels JOIN(cpu_kernels_, SET) = {.name = TEXT(SET), .group = GROUP, .round_input = round_input, .product = product,
                                                     .convert = convert, .dot = dot, .rms_norm = rms_norm, .norm_rope = norm_rope,
                                                     .kv_write = kv_write, .swiglu = swiglu, .attention = attention,
                                                     .attention_merge = attention_merge};

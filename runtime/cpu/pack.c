@@ -1,10 +1,10 @@
-/* pack: quantised rows in the form that the kernels multiply: eight rows side by side, so that eight lanes own a row each
+/* pack: quantised rows in the form that the kernels multiply: rows side by side, so that a lane owns a row
  * and no sum crosses lanes. Lossless: only the order of the bits changes.
  *
- * A group of eight rows is a run of super-blocks of 32 * blocks weights a row:
- *   d [8] halves; m [8] halves if the type has a minimum; then for each block of 32 weights:
- *   scales [groups][8] signed bytes and, with a minimum, mins [groups][8] bytes, if blocks is 8;
- *   the quants: with Q[j][r] the word of weights 4j .. 4j+3 of row r, a byte each (j, r < 8), planes of words:
+ * A group of R rows (cpu_kernels.group) is a run of super-blocks of 32 * blocks weights a row:
+ *   d [R] halves; m [R] halves if the type has a minimum; then for each block of 32 weights:
+ *   scales [groups][R] signed bytes and, with a minimum, mins [groups][R] bytes, if blocks is 8;
+ *   the quants: with Q[j][r] the word of weights 4j .. 4j+3 of row r, a byte each (j < 8, r < R), planes of words:
  *     8 bits: Q[j][r]
  *     4, 5, 6: the low four bits: P[i][r] = Q[2i][r] | Q[2i+1][r] << 4, i < 4
  *     2, 3 (low), 6 (high two): P[i][r] = sum over c < 4 of Q[4i+c][r] << 2c, i < 2
@@ -24,15 +24,15 @@ static const struct cpu_form forms[] = {CPU_FORMS(FORM)};
 
 const struct cpu_form *cpu_form_find(uint32_t type) { return type < COUNT_OF(forms) && forms[type].bits ? &forms[type] : NULL; }
 
-static uint64_t super_bytes(const struct cpu_form *f)
+static uint64_t super_bytes(const struct cpu_form *f, uint32_t group)
 {
     const uint64_t floats = f->min ? 2 : 1, small = f->blocks > 1 ? floats * f->groups : 0;
-    return CPU_GROUP * (2 * floats + f->blocks * (small + CPU_BLOCK / 8 * f->bits));
+    return group * (2 * floats + f->blocks * (small + CPU_BLOCK / 8 * f->bits));
 }
 
-uint64_t cpu_packed_group_bytes(uint32_t type, uint32_t k)
+uint64_t cpu_packed_group_bytes(uint32_t type, uint32_t group, uint32_t k)
 {
-    return k / (CPU_BLOCK * forms[type].blocks) * super_bytes(&forms[type]);
+    return k / (CPU_BLOCK * forms[type].blocks) * super_bytes(&forms[type], group);
 }
 
 /* A block or super-block of one row as integers. */
@@ -140,50 +140,53 @@ static void ints_of(uint32_t type, const uint8_t *bytes, uint64_t block_bytes, s
     }
 }
 
-/* Writes the planes of one block of 32 weights of eight rows; q[r] are row r's. Returns the byte after. */
-static uint8_t *put_quants(const struct cpu_form *f, const uint8_t *const *q, uint8_t *out)
+static uint8_t *put_planes(uint32_t (*plane)[CPU_MAX_GROUP], int n, uint32_t group, uint8_t *out)
 {
-    uint32_t Q[8][CPU_GROUP], plane[8][CPU_GROUP];
+    for (int i = 0; i < n; i++, out += 4 * group) memcpy(out, plane[i], 4 * group);
+    return out;
+}
+
+/* Writes the planes of one block of 32 weights of `group` rows; q[r] are row r's. Returns the byte after. */
+static uint8_t *put_quants(const struct cpu_form *f, uint32_t group, const uint8_t *const *q, uint8_t *out)
+{
+    uint32_t Q[8][CPU_MAX_GROUP], plane[8][CPU_MAX_GROUP];
     const int n4 = f->bits == 8 ? 8 : f->bits >= 4 ? 4 : 0, n2 = f->bits == 6 || f->bits < 4 ? 2 : 0, n1 = f->bits % 2;
     const int shift2 = f->bits == 6 ? 4 : 0, shift1 = f->bits - 1;
     for (int j = 0; j < 8; j++)
-        for (int r = 0; r < CPU_GROUP; r++) memcpy(&Q[j][r], q[r] + 4 * j, 4);
+        for (uint32_t r = 0; r < group; r++) memcpy(&Q[j][r], q[r] + 4 * j, 4);
     if (n4 == 4)
         for (int j = 0; j < 4; j++)
-            for (int r = 0; r < CPU_GROUP; r++)
+            for (uint32_t r = 0; r < group; r++)
                 plane[j][r] = (Q[2 * j][r] & 0x0f0f0f0fu) | (Q[2 * j + 1][r] & 0x0f0f0f0fu) << 4;
-    memcpy(out, n4 == 8 ? Q : plane, (size_t)n4 * sizeof *plane);
-    out += (size_t)n4 * sizeof *plane;
+    out = put_planes(n4 == 8 ? Q : plane, n4, group, out);
     memset(plane, 0, sizeof plane);
     for (int j = 0; j < 4 * n2; j++)
-        for (int r = 0; r < CPU_GROUP; r++) plane[j / 4][r] |= (Q[j][r] >> shift2 & 0x03030303u) << j % 4 * 2;
-    memcpy(out, plane, (size_t)n2 * sizeof *plane);
-    out += (size_t)n2 * sizeof *plane;
+        for (uint32_t r = 0; r < group; r++) plane[j / 4][r] |= (Q[j][r] >> shift2 & 0x03030303u) << j % 4 * 2;
+    out = put_planes(plane, n2, group, out);
     memset(plane, 0, sizeof *plane);
     for (int j = 0; j < 8 * n1; j++)
-        for (int r = 0; r < CPU_GROUP; r++) plane[0][r] |= (Q[j][r] >> shift1 & 0x01010101u) << j;
-    memcpy(out, plane, (size_t)n1 * sizeof *plane);
-    return out + (size_t)n1 * sizeof *plane;
+        for (uint32_t r = 0; r < group; r++) plane[0][r] |= (Q[j][r] >> shift1 & 0x01010101u) << j;
+    return put_planes(plane, n1, group, out);
 }
 
-void cpu_pack_group(uint32_t type, const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows, uint32_t k, uint8_t *out)
+void cpu_pack_group(uint32_t type, uint32_t group, const uint8_t *rows, uint64_t row_bytes, uint32_t n_rows, uint32_t k, uint8_t *out)
 {
     const struct cpu_form *f = &forms[type];
     const struct gguf_type_traits *t = gguf_type(type);
-    struct ints row[CPU_GROUP];
+    struct ints row[CPU_MAX_GROUP];
     memset(row, 0, sizeof row); /* rows past the last are zeros */
     for (uint32_t s = 0; s < k / t->block_n; s++) {
         for (uint32_t r = 0; r < n_rows; r++) ints_of(type, rows + r * row_bytes + s * t->block_bytes, t->block_bytes, &row[r]);
-        for (int r = 0; r < CPU_GROUP; r++, out += 2) memcpy(out, &row[r].d, 2);
-        for (int r = 0; f->min && r < CPU_GROUP; r++, out += 2) memcpy(out, &row[r].m, 2);
+        for (uint32_t r = 0; r < group; r++, out += 2) memcpy(out, &row[r].d, 2);
+        for (uint32_t r = 0; f->min && r < group; r++, out += 2) memcpy(out, &row[r].m, 2);
         for (uint32_t b = 0; b < f->blocks; b++) {
-            const uint8_t *q[CPU_GROUP];
+            const uint8_t *q[CPU_MAX_GROUP];
             for (int i = 0; f->blocks > 1 && i < f->groups; i++)
-                for (int r = 0; r < CPU_GROUP; r++) *out++ = (uint8_t)row[r].scales[b * f->groups + (uint32_t)i];
+                for (uint32_t r = 0; r < group; r++) *out++ = (uint8_t)row[r].scales[b * f->groups + (uint32_t)i];
             for (int i = 0; f->blocks > 1 && f->min && i < f->groups; i++)
-                for (int r = 0; r < CPU_GROUP; r++) *out++ = row[r].mins[b * f->groups + (uint32_t)i];
-            for (int r = 0; r < CPU_GROUP; r++) q[r] = row[r].q + CPU_BLOCK * b;
-            out = put_quants(f, q, out);
+                for (uint32_t r = 0; r < group; r++) *out++ = row[r].mins[b * f->groups + (uint32_t)i];
+            for (uint32_t r = 0; r < group; r++) q[r] = row[r].q + CPU_BLOCK * b;
+            out = put_quants(f, group, q, out);
         }
     }
 }
