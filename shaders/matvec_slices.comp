@@ -1,11 +1,11 @@
 // y_i[t, n] (+)= sum_k x[t, k] * W_i[n, k], for up to three matrices of one type and k, and COLS tokens at most; GATED: of the
-// first two, y_0 = silu(x W_0^T) * (x W_1^T). Decode and prefill on software drivers that load a word for all lanes at once.
+// first two, y_0 = silu(x W_0^T) * (x W_1^T). Decode and prefill on software drivers.
 // W: sliced (slices.glsl), x, y f32 row-major, all by address. Called from op_matmul, op_norm_matmuls, op_norm_gate_up.
 // Numerics: f32 sums of quants times x over 16 or 32 weights, then scaled: s * sum(q x) - m * sum(x).
 // NORM_NEXT, of one matrix and token: when all of y_0 is there, normed = rms(y_0) * norm (formula in rms_norm.comp).
 // Mapping: a workgroup, eight lanes (lanes.glsl), owns a slab of 32 rows: a lane rows l, 8 + l, 16 + l, 24 + l. A word of weights and
-// an x are the same for all lanes: one load, which a processor can do as part of the instruction that uses it; `and`, conversion and
-// multiply-add then serve eight rows. The loop has no branch: one costs a software driver more than the loads that it saves.
+// an x are the same for all lanes: one load, which a processor can do as part of the instruction that uses it, or a shuffle; `and`,
+// conversion and multiply-add then serve eight rows. The loop has no branch: one costs a software driver more than the loads that it saves.
 // Grid: groups_x slabs of all matrices a line; COLS tokens from gl_WorkGroupID.z * COLS.
 #version 450
 #extension GL_GOOGLE_include_directive : require
@@ -82,13 +82,18 @@ float field(uint g, uint b, uint j)
 #else
     const uint at = j * SLICE_WORDS + slice_word(8u * g);
     uint all;
-    if (SLICE_WAYS == 1u) all = BLOCK_OF(b).quant[at];
-    else EACH_LANE(all, i, BLOCK_OF(b).quant[at + i % SLICE_WAYS])
+    if (APART && SLICE_WAYS > 1u) EACH_LANE(all, i, BLOCK_OF(b).quant[at + i % SLICE_WAYS])
+    else FOR_ALL(all, i, at + LANE % SLICE_WAYS, BLOCK_OF(b).quant[i])
     return float(int(all & slice_mask(8u * g + LANE)));
 #endif
 }
 
-float x_of(uint c, uint b, uint j) { return x_rows(x_address[c]).block[b].v[j]; }
+float x_of(uint c, uint b, uint j)
+{
+    float x;
+    FOR_ALL(x, i, j, x_rows(x_address[c]).block[b].v[i])
+    return x;
+}
 
 // The sum of half h of a block of x.
 float x_sum(uint c, uint b, uint h)
@@ -96,7 +101,7 @@ float x_sum(uint c, uint b, uint h)
     const uint pieces = 4u / HALVES;
     float sum = 0.0, mine;
     [[unroll]] for (uint n = 0u; n < pieces; n++) {
-        EACH_LANE(mine, i, x_of(c, b, 8u * (h * pieces + n) + i))
+        EACH_LANE(mine, i, x_rows(x_address[c]).block[b].v[8u * (h * pieces + n) + i])
         sum += mine;
     }
     return lanes_sum(sum);

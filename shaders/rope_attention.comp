@@ -1,8 +1,8 @@
 // One token between its projections and the output projection, a KV head a workgroup: its query heads and key are normed (NORM)
 // or get their biases (BIAS), and RoPE; key and value go to position P of the caches; then attention. The formulas are those of
 // qk_norm_rope_kv.comp, bias_rope_kv.comp and attention.comp; q, k and v are only read.
-// Called for op_qk_norm_rope_kv or op_bias_rope_kv and the op_attention behind it (T = 1), on software drivers that load a word
-// for all lanes at once: a dispatch there costs as much as the work. Everything but the step is reached by address.
+// Called for op_qk_norm_rope_kv or op_bias_rope_kv and the op_attention behind it (T = 1), on software drivers: a dispatch there costs
+// as much as the work. Everything but the step is reached by address.
 // Numerics: f32; online softmax over chunks of positions. Angles in rope.glsl, caches in kv_layout.h.
 // Mapping: eight lanes (lanes.glsl) share the words of a position, neighbours next to each other, of keys and of values. E % 32 == 0.
 #version 450

@@ -51,9 +51,9 @@ static void subgroup_32(struct device_limits *l) { gpu(l), l->subgroup_size = 32
 static void subgroup_64(struct device_limits *l) { gpu(l), l->subgroup_size = 64; }
 static void subgroup_128(struct device_limits *l) { gpu(l), l->subgroup_size = 128; }
 static void software_4(struct device_limits *l) { l->subgroup_size = 4; }
-static void loads_once(struct device_limits *l) { l->loads_once = true, l->subgroup_size = MIN(l->subgroup_size, 8u); }
-static void loads_once_no_address(struct device_limits *l) { loads_once(l), l->buffer_address = false; }
-static void loads_once_small_range(struct device_limits *l) { loads_once(l), l->loads_vectors = true, l->max_storage_range = 64 << 10; }
+static void no_shuffle(struct device_limits *l) { l->subgroup_shuffle = false; }
+static void no_address_software(struct device_limits *l) { l->buffer_address = false; }
+static void vectors(struct device_limits *l) { l->loads_vectors = true, l->subgroup_size = MIN(l->subgroup_size, 8u), l->max_storage_range = 64 << 10; }
 static void software_16(struct device_limits *l) { l->subgroup_size = 16; }
 
 static void all_at_once(struct device_limits *l)
@@ -115,9 +115,9 @@ static const struct simulated {
     {"subgroup 128", subgroup_128, NULL, 0},
     {"software, subgroup 4", software_4, NULL, TYPES | WIDTH},
     {"software, subgroup 16", software_16, NULL, WIDTH},
-    {"software that loads once", loads_once, NULL, TYPES | WIDTH},
-    {"software that loads once, no buffer address", loads_once_no_address, NULL, 0},
-    {"software that loads once, bindings of 64 KiB", loads_once_small_range, NULL, 0},
+    {"software, no shuffles", no_shuffle, NULL, TYPES | WIDTH},
+    {"software, no buffer address", no_address_software, NULL, 0},
+    {"software that loads vectors, bindings of 64 KiB", vectors, NULL, 0},
     {"all at once, separate memory", all_at_once, NULL, TYPES | WIDTH},
     {"no dot, no matrix", halves, NULL, TYPES | WIDTH},
     {"no dot, no matrix, 128 lanes", halves_128, NULL, WIDTH},
@@ -240,8 +240,9 @@ static enum pumice_status run(uint32_t type, const char *device, struct run *out
     struct pumice_generate_result result;
     memset(out, 0, sizeof *out);
     TRY(rig_start(&r, type, true, &params, N_CONTEXT));
-    if (now && (now->take == loads_once || now->take == loads_once_small_range))
-        CHECK(r.engine->weights.embed.parts[0].layout.sliced == (layout_slices(type) && has_eight_lanes), "%s: sliced or not", now->name);
+    if (now && (now->take == vectors || now->take == no_shuffle))
+        CHECK(r.engine->weights.embed.parts[0].layout.sliced == (layout_slices(type) && has_eight_lanes && now->take == vectors),
+              "%s: sliced or not", now->name);
     if (now) {
         const struct gpu_backend *g = (const struct gpu_backend *)r.engine->backend;
         out->family = g->tuning.family;

@@ -437,7 +437,7 @@ static void test_failures(void)
         if (st == PUMICE_OK) st = pumice_session_sync(r.session, prompt, 9, NULL);
         if (st == PUMICE_OK) st = pumice_session_sync(r.session, prompt, 10, NULL);
         if (k == 0) total = n_calls, hash = pumice_session_logits_hash(r.session);
-        if (k && st == PUMICE_OK) { /* memory for weights is asked for in smaller blocks */
+        if (k && st == PUMICE_OK && n_calls >= k) { /* memory for weights is asked for in smaller blocks; quick runs submit less often */
             n_survived++;
             CHECK(pumice_session_logits_hash(r.session) == hash, "call %llu failed, and other bits came", (unsigned long long)k);
         }
@@ -502,7 +502,7 @@ static void test_small_device(void)
     device_hook = NULL;
 }
 
-static void hook_not_sliced(struct device *d) { d->physical.limits.loads_once = false; }
+static void hook_not_sliced(struct device *d) { d->physical.limits.subgroup_shuffle = false; }
 
 /* A whole prompt with each way to compute that the device has: rounded activations are those of the right op, in the right
  * place, whatever comes between. Weights keep the layout of the first, one that all kernels read. */
@@ -869,7 +869,7 @@ static void test_first_use_half(void)
 static void hook_plant_pair(struct device *d)
 {
     hook_plant(d);
-    d->physical.limits.loads_once = d->physical.limits.loads_vectors = true;
+    d->physical.limits.loads_vectors = true;
     d->physical.limits.subgroup_size = SLICES_LANES;
 }
 

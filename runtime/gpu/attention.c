@@ -25,14 +25,13 @@ static struct attention_push push_of(const struct op *op, const struct kv_window
     return (struct attention_push){.H = op->H, .G = op->G, .T = op->T, .g0 = w->g0, .C = op->kv.C, .scale = op->scale};
 }
 
-/* Lavapipe before Mesa 26 ends a kernel's loops after so many turns, all loops of it together, wherever they are: a kernel that would
- * need more for a full cache computes nonsense. Counted from above: a compiler may unroll. */
+/* Where a driver ends a kernel's loops after so many turns, all loops of it together, wherever they are, a kernel that would need more
+ * for a full cache computes nonsense. Counted from above: a compiler may unroll. */
 enum { LOOP_TURNS = 65000 };
 
 static bool too_deep(const struct gpu_backend *g, uint64_t turns)
 {
-    const struct device_limits *l = &g->device.physical.limits;
-    return l->software && !l->loads_once && turns > LOOP_TURNS;
+    return g->device.physical.limits.ends_loops && turns > LOOP_TURNS;
 }
 
 /* --- plain: a workgroup a head and token ------------------------------------------------------------------------------- */

@@ -11,7 +11,7 @@
 
 /* What pumice needs of a device, why, and what happens without it: the table in ARCHITECTURE.md, "Devices". */
 
-enum { API_FLOOR = VK_API_VERSION_1_2, LOADS_ONCE_MESA = 26 /* the oldest that was seen to */ };
+enum { API_FLOOR = VK_API_VERSION_1_2, LOADS_VECTORS_MESA = 26 /* the oldest that was seen to */ };
 
 const char *vk_result_name(VkResult result)
 {
@@ -288,7 +288,8 @@ static void describe(struct instance *in, VkPhysicalDevice handle, struct physic
 
     const VkPhysicalDeviceLimits *l = &p->properties.limits;
     const uint32_t *groups = l->maxComputeWorkGroupCount;
-    const bool once = p12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE && VK_API_VERSION_MAJOR(p->properties.driverVersion) >= LOADS_ONCE_MESA;
+    const bool vectors = p12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE &&
+                         VK_API_VERSION_MAJOR(p->properties.driverVersion) >= LOADS_VECTORS_MESA;
     const VkSubgroupFeatureFlags wanted = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
     struct device_limits *d = &p->limits;
     *d = (struct device_limits){
@@ -305,7 +306,7 @@ static void describe(struct instance *in, VkPhysicalDevice handle, struct physic
         .subgroup_arithmetic = (p11.subgroupSupportedOperations & wanted) == wanted &&
                                (p11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT),
         .buffer_address = f12.bufferDeviceAddress == VK_TRUE,
-        .loads_once = once, .loads_vectors = once,
+        .loads_vectors = vectors, .ends_loops = info->kind == PUMICE_DEVICE_SOFTWARE && !vectors,
         .joins = p12.driverID != VK_DRIVER_ID_MOLTENVK, /* whose memory barriers stop at the workgroup */
         .software = info->kind == PUMICE_DEVICE_SOFTWARE,
         .unified = info->kind == PUMICE_DEVICE_SOFTWARE || info->kind == PUMICE_DEVICE_INTEGRATED};

@@ -29,8 +29,9 @@ struct device_limits {
     bool subgroup_arithmetic;     /* subgroup reductions in compute */
     bool subgroup_shuffle;        /* a lane reads another's value */
     bool buffer_address;
-    bool loads_once;              /* a software driver that loads what is the same for all lanes once, not a lane at a time */
-    bool loads_vectors;           /* and puts neighbouring loads of that kind together: see lanes.glsl */
+    bool loads_vectors;           /* a software driver that loads what is the same for all lanes once, and neighbouring loads of that kind
+                                     together: see lanes.glsl */
+    bool ends_loops;              /* after 65,535 turns of a kernel's loops, and says nothing: lavapipe before Mesa 26 */
     bool joins;                   /* what the others have written, the last workgroup of a dispatch sees */
     bool software;                /* a CPU driver: lane-per-row kernels, no barriers in hot loops */
     bool memory_budget;           /* VK_EXT_memory_budget: the driver says what is free */

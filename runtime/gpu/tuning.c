@@ -8,12 +8,18 @@ bool tuning_family_suits(const struct device_limits *l, enum matmul_family famil
     return family == MATMUL_HALF ? l->features.half : family == MATMUL_DOT ? can_dot(l) : family != MATMUL_MATRIX || l->features.matrix.m;
 }
 
+/* What lanes.glsl and addresses of weights want of a device. */
+static bool can_slice(const struct device_limits *l)
+{
+    return l->buffer_address && l->subgroup_arithmetic && l->subgroup_shuffle && l->subgroup_size >= SLICES_LANES;
+}
+
 /* SPEED.md has the measurements behind these. */
 static struct gpu_tuning tuning_for(const struct device_limits *l)
 {
     const uint32_t subgroup = MAX(4u, MIN(l->subgroup_size, 128u));
     const uint32_t lanes = subgroup < 8 ? 4 : subgroup < 16 ? 8 : 16; /* of software: one vector register */
-    const bool slices = l->loads_once && lanes == SLICES_LANES;
+    const bool slices = lanes == SLICES_LANES && can_slice(l);
     const struct gpu_tuning software = {.name = "lane per row", .layout = {.rows = lanes, .vec = 2}, .lane_rows = true, .sliced = slices,
                                         .pairs = slices, .lanes = lanes, .rows = 4, .max_cols = slices ? 8 : 6, .norm_lanes = lanes, .head_lanes = lanes,
                                         .attention_lanes = lanes, .sample_lanes = 64, .sample_items = 16,
@@ -34,7 +40,7 @@ static struct gpu_tuning tuning_for(const struct device_limits *l)
 
 static bool chosen(const struct device_limits *l, uint32_t i, struct gpu_tuning *t)
 {
-    enum { HALVES = 9, DOTS = 11, MATRICES = 13 }; /* those that need a feature; without it the next ones move up */
+    enum { HALVES = 8, DOTS = 10, MATRICES = 12 }; /* those that need a feature; without it the next ones move up */
     const struct gpu_tuning automatic = tuning_for(l);
     /* one kernel, or those of one way, are given up before all */
     if (i > 0 && automatic.pairs && i-- == 1) {
@@ -87,16 +93,14 @@ static bool chosen(const struct device_limits *l, uint32_t i, struct gpu_tuning 
             t->by_address = l->buffer_address; t->shared_reduce = !l->subgroup_arithmetic; return true;
     case 7: t->name = "tiled address"; t->matmul_from = 2; t->by_address = l->buffer_address; t->layout = (struct layout){.rows = 8, .vec = 2}; t->max_rows = 16;
             t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 8: t->name = "slices"; t->lane_rows = true; t->sliced = t->pairs = l->buffer_address; t->layout = (struct layout){.rows = 8, .vec = 2}; t->lanes = 8;
-            t->max_cols = 3; t->split_slices = t->tile_from = 0; return true;
-    case 9: t->name = "half"; t->matmul_from = 2; t->family = MATMUL_HALF; t->max_rows = TILE_LARGEST; return true;
-    case 10: t->name = "half 16 rows"; t->matmul_from = 2; t->family = MATMUL_HALF; t->max_rows = 16; t->layout = (struct layout){.rows = 8, .vec = 2};
+    case 8: t->name = "half"; t->matmul_from = 2; t->family = MATMUL_HALF; t->max_rows = TILE_LARGEST; return true;
+    case 9: t->name = "half 16 rows"; t->matmul_from = 2; t->family = MATMUL_HALF; t->max_rows = 16; t->layout = (struct layout){.rows = 8, .vec = 2};
             t->norm_lanes = 24; t->shared_reduce = true; return true;
-    case 11: t->name = "dot"; t->matmul_from = 2; t->fold_norm = t->fuse_gate = true; t->dot_one = 1; t->max_rows = TILE_LARGEST; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 12: t->name = "dot 16 rows"; t->matmul_from = 1; t->family = MATMUL_DOT; t->max_rows = 16; t->layout = (struct layout){.rows = 8, .vec = 2};
+    case 10: t->name = "dot"; t->matmul_from = 2; t->fold_norm = t->fuse_gate = true; t->dot_one = 1; t->max_rows = TILE_LARGEST; t->family = MATMUL_DOT; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 11: t->name = "dot 16 rows"; t->matmul_from = 1; t->family = MATMUL_DOT; t->max_rows = 16; t->layout = (struct layout){.rows = 8, .vec = 2};
             t->norm_lanes = 24; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 13: t->name = "matrix"; t->matmul_from = 2; t->max_rows = TILE_LARGEST; t->family = MATMUL_MATRIX; t->attention_matrix = true; t->shared_reduce = !l->subgroup_arithmetic; return true;
-    case 14: t->name = "matrix 16 rows"; t->matmul_from = 1; t->family = MATMUL_MATRIX; t->max_rows = 16; t->layout = (struct layout){.rows = 8, .vec = 2};
+    case 12: t->name = "matrix"; t->matmul_from = 2; t->max_rows = TILE_LARGEST; t->family = MATMUL_MATRIX; t->attention_matrix = true; t->shared_reduce = !l->subgroup_arithmetic; return true;
+    case 13: t->name = "matrix 16 rows"; t->matmul_from = 1; t->family = MATMUL_MATRIX; t->max_rows = 16; t->layout = (struct layout){.rows = 8, .vec = 2};
             t->attention_matrix = true; t->tile_from = 1; t->tile_shared_bytes = 20 << 10; t->shared_reduce = true; return true;
     default: return false;
     }
@@ -112,9 +116,8 @@ static struct gpu_tuning within(const struct device_limits *l, struct gpu_tuning
     t.sample_items = (slice + t.sample_lanes - 1) / t.sample_lanes;
     t.shared_reduce |= !l->subgroup_arithmetic;
     t.by_address &= l->buffer_address;
-    const bool vectors = l->subgroup_arithmetic && l->subgroup_shuffle && l->subgroup_size >= SLICES_LANES; /* of lanes.glsl */
-    t.sliced &= l->buffer_address && vectors;
-    t.pairs &= l->buffer_address && vectors && t.lanes == SLICES_LANES;
+    t.sliced &= can_slice(l);
+    t.pairs &= can_slice(l) && t.lanes == SLICES_LANES;
     return t;
 }
 

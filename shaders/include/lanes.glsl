@@ -1,10 +1,9 @@
-// A workgroup of one subgroup of eight lanes, the lanes of a processor's vector: for software drivers that load what is the same for
-// all lanes once (device_limits.loads_once). Before: APART, whether this one does what follows
-// (loads_vectors).
-//
-// What differs by lane they load lane by lane. But a lane's number within its subgroup is a constant of their compiler's: eight loads
-// of neighbouring places, each the same for all lanes, of which each lane keeps its own, become one load of a vector. Seen in the
-// code that lavapipe of Mesa 26 makes; other drivers would only take longer to compile it.
+// A workgroup of one subgroup of eight lanes, the lanes of a processor's vector: for software drivers. Before: APART, whether this one
+// loads as lavapipe does from Mesa 26 on (device_limits.loads_vectors): what is the same for all lanes once, what differs lane by lane.
+// There a lane's number within its subgroup is a constant of the compiler's: eight loads of neighbouring places, each the same for all
+// lanes, of which each lane keeps its own, become one load of a vector (EACH_LANE). Others would only take longer to compile it.
+// Older ones load all lane by lane: there a lane loads one of eight neighbouring places, and a shuffle hands it to all (FOR_ALL); loads
+// of the same eight places are one. Seen in the code that both make.
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 
@@ -21,6 +20,16 @@
     } else {                                                                             \
         const uint i = LANE;                                                             \
         mine = element;                                                                  \
+    }
+
+// all = `element`, an expression in i, for i = at, the same for all lanes or within the eight places that at is in.
+#define FOR_ALL(all, i, at, element)               \
+    if (APART) {                                   \
+        const uint i = at;                         \
+        all = element;                             \
+    } else {                                       \
+        const uint i = (at) / 8u * 8u + LANE;      \
+        all = subgroupShuffle(element, (at) % 8u); \
     }
 
 // What is the same for all lanes is loaded even where no lane is on, and a loop that is left at its top runs once more for no lane: so
