@@ -4,6 +4,10 @@
 #include <math.h>
 #include <string.h>
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("O3") /* loading a model is mostly this */
+#endif
+
 bool layout_supports(uint32_t type) { return layout_suffix(type) != NULL; }
 
 const char *layout_suffix(uint32_t type)
@@ -309,15 +313,45 @@ static void quants_of(const struct slicing *s, const uint32_t *row, uint64_t k, 
     memcpy(q, fours, sizeof fours);
 }
 
-/* Where weight j of a block stands in row r of a slab: word of the block and bit. Fields that do not fill words lie with others of
- * their row. As slices.glsl has it. */
-static void place_of(const struct slicing *s, uint32_t r, uint32_t j, uint32_t *word, uint32_t *shift)
+/* Of fields that fill words: in which word of a weight's and from which bit on row r of a slab has its own. As slices.glsl has it. */
+static void place_of(const struct slicing *s, uint32_t r, uint32_t *word, uint32_t *shift)
 {
     const uint32_t rows = 32u / s->field, ways = MAX(8 / rows, 1u), group = rows * ways; /* of a word; words in turn; rows of both */
-    if (s->field == 5) *word = j / 6 * 32 + r, *shift = j % 6 * 5;
-    else if (s->field == 6 && j % 16 < 15) *word = (j / 16 * 3 + j % 16 / 5) * 32 + r, *shift = j % 16 % 5 * 6;
-    else if (s->field == 6) *word = 6 * 32 + r, *shift = j / 16 * 6;
-    else *word = j * s->words + r / group * ways + r % ways, *shift = r % group / ways * s->field;
+    *word = r / group * ways + r % ways;
+    *shift = r % group / ways * s->field;
+}
+
+static uint32_t fields(const uint8_t *q, uint32_t n, uint32_t bits)
+{
+    uint32_t word = 0;
+    for (uint32_t i = 0; i < n; i++) word |= (uint32_t)q[i] << (i * bits);
+    return word;
+}
+
+/* Fields that do not fill words lie with others of their row: row r's of a block, from its quants. As slices.glsl has it. */
+static void put_row_fields(const struct slicing *s, uint32_t r, const uint8_t q[32], uint32_t *words)
+{
+    enum { ROWS = LAYOUT_SLAB_ROWS };
+    if (s->field == 5) {
+        for (uint32_t w = 0; w < 5; w++) words[w * ROWS + r] = fields(q + 6 * w, 6, 5);
+        words[5 * ROWS + r] = fields(q + 30, 2, 5);
+        return;
+    }
+    for (uint32_t w = 0; w < 6; w++) words[w * ROWS + r] = fields(q + w / 3 * 16 + w % 3 * 5, 5, 6);
+    words[6 * ROWS + r] = q[15] | (uint32_t)q[31] << 6;
+}
+
+/* Fields that fill words: of all rows of a block, from their quants q, zeros where a row is missing. */
+static void put_fields(const struct slicing *s, uint8_t (*q)[32], uint32_t *words)
+{
+    uint32_t gathered[8][32] = {{0}};
+    for (uint32_t r = 0; r < LAYOUT_SLAB_ROWS; r++) {
+        uint32_t word, shift;
+        place_of(s, r, &word, &shift);
+        for (uint32_t j = 0; j < 32; j++) gathered[word][j] |= (uint32_t)q[r][j] << shift;
+    }
+    for (uint32_t j = 0; j < 32; j++)
+        for (uint32_t w = 0; w < s->words; w++) words[j * s->words + w] = gathered[w][j] ^ 0x80000000u; /* why: slices.glsl */
 }
 
 static uint32_t f32_bits(uint16_t half, uint32_t shift)
@@ -370,31 +404,35 @@ static uint32_t code_of(uint32_t type, const void *row, uint64_t b)
 static void pack_slab(uint32_t type, struct layout layout, const uint8_t *rows, uint64_t n, uint64_t k, uint32_t *slab,
                       uint32_t *scratch)
 {
-    enum { ROWS = LAYOUT_SLAB_ROWS, MAX_WORDS = 8, MAX_HEAD = 2 };
+    enum { ROWS = LAYOUT_SLAB_ROWS, MAX_HEAD = 2 };
     const struct slicing *s = slicing_of(type);
     const uint64_t plain = plain_words(type, k), row_bytes = quant_row_bytes(type, k);
     const bool fills = 32 % s->field == 0;
     const uint32_t *end = slab + ROWS * layout_row_words(type, layout, k);
-    uint32_t word[ROWS][32], shift[ROWS][32];
-    for (uint32_t r = 0; r < ROWS; r++)
-        for (uint32_t j = 0; j < 32; j++) place_of(s, r, j, &word[r][j], &shift[r][j]);
     memset(scratch, 0, (size_t)(ROWS * plain * 4));
     for (uint64_t r = 0; r < n; r++) pack_row(type, rows + r * row_bytes, k, scratch + r * plain);
     for (uint64_t u = 0; u < units_of(s, k); u++) {
         uint32_t head[ROWS][MAX_HEAD] = {{0}};
-        for (uint32_t r = 0; r < n && s->head; r++) head_of(type, rows + r * row_bytes, u, fills ? shift[r][0] : 0, head[r]);
+        for (uint32_t r = 0; r < n && s->head; r++) {
+            uint32_t word, shift = 0;
+            if (fills) place_of(s, r, &word, &shift);
+            head_of(type, rows + r * row_bytes, u, shift, head[r]);
+        }
         for (uint32_t w = 0; w < s->head; w++)
             for (uint32_t r = 0; r < ROWS; r++) *slab++ = head[r][w];
         for (uint64_t b = u * s->unit; b < (u + 1) * s->unit; b++) {
-            uint32_t codes[ROWS] = {0}, words[MAX_WORDS * ROWS] = {0};
+            uint32_t codes[ROWS] = {0};
+            uint8_t q[ROWS][32] = {{0}};
             for (uint32_t r = 0; r < n && b < k / 32; r++) {
-                uint8_t q[32];
                 codes[r % s->codes] |= code_of(type, rows + r * row_bytes, b) << (r / s->codes * 16);
-                quants_of(s, scratch + r * plain, k, b, q);
-                for (int j = 0; j < 32; j++) words[word[r][j]] |= (uint32_t)q[j] << shift[r][j];
+                quants_of(s, scratch + r * plain, k, b, q[r]);
             }
-            for (uint32_t w = 0; w < s->codes; w++) *slab++ = codes[w];
-            for (uint32_t w = 0; w < s->words * ROWS; w++) *slab++ = words[w] ^ (fills ? 0x80000000u : 0); /* why: slices.glsl */
+            memcpy(slab, codes, s->codes * sizeof *codes);
+            slab += s->codes;
+            if (fills) put_fields(s, q, slab);
+            else
+                for (uint32_t r = 0; r < ROWS; r++) put_row_fields(s, r, q[r], slab);
+            slab += s->words * ROWS;
         }
     }
     while (slab < end) *slab++ = 0;
