@@ -329,6 +329,8 @@ static void describe(struct instance *in, VkPhysicalDevice handle, struct physic
     extensions_free(&extensions);
     if (in->validating && in->layer_version < VK_MAKE_API_VERSION(0, 1, 3, 255)) /* the layers would take them for errors */
         memset(&d->features.matrix, 0, sizeof d->features.matrix);
+    if (p12.driverID == VK_DRIVER_ID_MESA_LLVMPIPE && d->subgroup_size > 8) /* its compiler ends the program (26.2) */
+        memset(&d->features.matrix, 0, sizeof d->features.matrix);
     features_text(&d->features, info->features, sizeof info->features);
 }
 
