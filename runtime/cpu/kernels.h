@@ -7,7 +7,7 @@
 #include "kv_layout.h"
 
 enum {
-    CPU_MAX_GROUP = 16,  /* rows that are interleaved */
+    CPU_MAX_GROUP = 16,  /* of cpu_kernels.group */
     CPU_TILE = 8,        /* tokens that share one unpacked block of weights */
     CPU_BLOCK = 32,      /* weights, and activations, in a block */
     CPU_ROWS = 4,        /* rows of F32, F16, BF16 that are converted and multiplied together */

@@ -352,14 +352,14 @@ INLINE void product_tile(const struct cpu_form f, const uint8_t *w, int row, con
                                                          uint32_t n_x, uint32_t k, float *out)               \
     {                                                                                                        \
         const struct cpu_form f = {__VA_ARGS__};                                                             \
-        for (int row = 0; row < GROUP; row += LANES) {                                                   \
+        for (int row = 0; row < GROUP; row += LANES) {                                                       \
             if (n_x == 1) product_tile(f, w, row, x, t, 1, 1, k, out);                                       \
             else if (n_x == 5) product_tile(f, w, row, x, t, n_x, 5, k, out);                                \
             else if (n_x == 6) product_tile(f, w, row, x, t, n_x, 6, k, out);                                \
             else if (n_x > 6 && HAS_32_REGISTERS) product_tile(f, w, row, x, t, n_x, 8, k, out);             \
             else                                                                                             \
                 for (uint32_t i = 0; i < n_x; i += 4)                                                        \
-                    product_tile(f, w, row, x, t + i, MIN(n_x - i, 4u), 4, k, out + i * GROUP);          \
+                    product_tile(f, w, row, x, t + i, MIN(n_x - i, 4u), 4, k, out + i * GROUP);              \
         }                                                                                                    \
     }
 CPU_FORMS(PRODUCT)

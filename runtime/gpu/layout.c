@@ -313,12 +313,17 @@ static void quants_of(const struct slicing *s, const uint32_t *row, uint64_t k, 
     memcpy(q, fours, sizeof fours);
 }
 
-/* Of fields that fill words: in which word of a weight's and from which bit on row r of a slab has its own. As slices.glsl has it. */
-static void place_of(const struct slicing *s, uint32_t r, uint32_t *word, uint32_t *shift)
+/* In which word of a weight's and from which bit on a row of a slab has its own, where fields fill words; else 0. */
+struct place {
+    uint32_t word, shift;
+};
+
+/* As slices.glsl has it. */
+static struct place place_of(const struct slicing *s, uint32_t r)
 {
     const uint32_t rows = 32u / s->field, ways = MAX(8 / rows, 1u), group = rows * ways; /* of a word; words in turn; rows of both */
-    *word = r / group * ways + r % ways;
-    *shift = r % group / ways * s->field;
+    if (32 % s->field) return (struct place){0};
+    return (struct place){.word = r / group * ways + r % ways, .shift = r % group / ways * s->field};
 }
 
 static uint32_t fields(const uint8_t *q, uint32_t n, uint32_t bits)
@@ -342,14 +347,11 @@ static void put_row_fields(const struct slicing *s, uint32_t r, const uint8_t q[
 }
 
 /* Fields that fill words: of all rows of a block, from their quants q, zeros where a row is missing. */
-static void put_fields(const struct slicing *s, uint8_t (*q)[32], uint32_t *words)
+static void put_fields(const struct slicing *s, const struct place *places, uint8_t (*q)[32], uint32_t *words)
 {
     uint32_t gathered[8][32] = {{0}};
-    for (uint32_t r = 0; r < LAYOUT_SLAB_ROWS; r++) {
-        uint32_t word, shift;
-        place_of(s, r, &word, &shift);
-        for (uint32_t j = 0; j < 32; j++) gathered[word][j] |= (uint32_t)q[r][j] << shift;
-    }
+    for (uint32_t r = 0; r < LAYOUT_SLAB_ROWS; r++)
+        for (uint32_t j = 0; j < 32; j++) gathered[places[r].word][j] |= (uint32_t)q[r][j] << places[r].shift;
     for (uint32_t j = 0; j < 32; j++)
         for (uint32_t w = 0; w < s->words; w++) words[j * s->words + w] = gathered[w][j] ^ 0x80000000u; /* why: slices.glsl */
 }
@@ -365,14 +367,13 @@ static uint32_t f32_bits(uint16_t half, uint32_t shift)
 /* The words of unit u of a row in GGUF's blocks, whose quants stand at bit `shift`: a super-block's d and, where there is one, dmin. */
 static void head_of(uint32_t type, const void *row, uint64_t u, uint32_t shift, uint32_t words[2])
 {
-    const void *block = (const uint8_t *)row + u * quant_row_bytes(type, QUANT_K);
     uint16_t d = 0, dmin = 0;
     switch (type) {
-    case GGUF_T_Q2_K: d = ((const struct block_q2_K *)block)->d, dmin = ((const struct block_q2_K *)block)->dmin; break;
-    case GGUF_T_Q3_K: d = ((const struct block_q3_K *)block)->d; break;
-    case GGUF_T_Q4_K: d = ((const struct block_q4_K *)block)->d, dmin = ((const struct block_q4_K *)block)->dmin; break;
-    case GGUF_T_Q5_K: d = ((const struct block_q5_K *)block)->d, dmin = ((const struct block_q5_K *)block)->dmin; break;
-    case GGUF_T_Q6_K: d = ((const struct block_q6_K *)block)->d; break;
+    case GGUF_T_Q2_K: d = ((const struct block_q2_K *)row)[u].d, dmin = ((const struct block_q2_K *)row)[u].dmin; break;
+    case GGUF_T_Q3_K: d = ((const struct block_q3_K *)row)[u].d; break;
+    case GGUF_T_Q4_K: d = ((const struct block_q4_K *)row)[u].d, dmin = ((const struct block_q4_K *)row)[u].dmin; break;
+    case GGUF_T_Q5_K: d = ((const struct block_q5_K *)row)[u].d, dmin = ((const struct block_q5_K *)row)[u].dmin; break;
+    case GGUF_T_Q6_K: d = ((const struct block_q6_K *)row)[u].d; break;
     default: break;
     }
     words[0] = f32_bits(d, shift);
@@ -409,15 +410,13 @@ static void pack_slab(uint32_t type, struct layout layout, const uint8_t *rows, 
     const uint64_t plain = plain_words(type, k), row_bytes = quant_row_bytes(type, k);
     const bool fills = 32 % s->field == 0;
     const uint32_t *end = slab + ROWS * layout_row_words(type, layout, k);
+    struct place places[ROWS];
+    for (uint32_t r = 0; r < ROWS; r++) places[r] = place_of(s, r);
     memset(scratch, 0, (size_t)(ROWS * plain * 4));
     for (uint64_t r = 0; r < n; r++) pack_row(type, rows + r * row_bytes, k, scratch + r * plain);
     for (uint64_t u = 0; u < units_of(s, k); u++) {
         uint32_t head[ROWS][MAX_HEAD] = {{0}};
-        for (uint32_t r = 0; r < n && s->head; r++) {
-            uint32_t word, shift = 0;
-            if (fills) place_of(s, r, &word, &shift);
-            head_of(type, rows + r * row_bytes, u, shift, head[r]);
-        }
+        for (uint32_t r = 0; r < n && s->head; r++) head_of(type, rows + r * row_bytes, u, places[r].shift, head[r]);
         for (uint32_t w = 0; w < s->head; w++)
             for (uint32_t r = 0; r < ROWS; r++) *slab++ = head[r][w];
         for (uint64_t b = u * s->unit; b < (u + 1) * s->unit; b++) {
@@ -429,7 +428,7 @@ static void pack_slab(uint32_t type, struct layout layout, const uint8_t *rows, 
             }
             memcpy(slab, codes, s->codes * sizeof *codes);
             slab += s->codes;
-            if (fills) put_fields(s, q, slab);
+            if (fills) put_fields(s, places, q, slab);
             else
                 for (uint32_t r = 0; r < ROWS; r++) put_row_fields(s, r, q[r], slab);
             slab += s->words * ROWS;

@@ -116,8 +116,6 @@ static struct gpu_tuning within(const struct device_limits *l, struct gpu_tuning
     t.sample_items = (slice + t.sample_lanes - 1) / t.sample_lanes;
     t.shared_reduce |= !l->subgroup_arithmetic;
     t.by_address &= l->buffer_address;
-    t.sliced &= can_slice(l);
-    t.pairs &= can_slice(l) && t.lanes == SLICES_LANES;
     return t;
 }
 

@@ -3,7 +3,7 @@
 //
 // Rows come in slabs of 32, a slab in units: HEAD_WORDS of each row, word w of row r at 32 w + r, then UNIT blocks of 32 weights:
 // CODE_WORDS of scales, then SLICE_WORDS words of quants a row. Everything is read for the first time in the order in which it lies:
-// only then does a processor read ahead (SPEED.md; scales of eight blocks together, read block by block, made it half as fast).
+// only then was a processor seen to read ahead (SPEED.md; scales of eight blocks together, read block by block, made it half as fast).
 //
 // Fields of 2, 4 and 8 bits: a word holds one weight's in neighbouring rows. A block begins with SLICE_WORDS words of its first
 // weight, then those of the second, and so on; a row's field is in `slice_word` from bit `slice_shift` on. Eight rows of 8 bits are two
